@@ -1,0 +1,4597 @@
+/* unsandbox.h - v0.1.0 - runs code on unsandbox.com from any C or C++ program
+ *
+ * Public domain (Unlicense) or MIT-0, whichever you prefer: see the end of this file.
+ *
+ * One file. No allocation, no threads, no globals, no operating system: it needs memcpy, memmove,
+ * memset, memcmp and strlen, and a transport of five functions, which ports/ has for common
+ * platforms. In exactly one C or C++ file:
+ *
+ *     #define UNSANDBOX_IMPLEMENTATION
+ *     #include "unsandbox.h"
+ *
+ * and in the others the second line alone. C99 or C++11, or later.
+ *
+ * ======================================================================
+ * CONTENTS
+ * ======================================================================
+ *
+ *  Manual
+ *     1.  What it does                    7.  Memory and stack
+ *     2.  An example                      8.  Threads and callbacks
+ *     3.  The model                       9.  What a port owes
+ *     4.  Blocking and non-blocking      10.  Security
+ *     5.  Errors, and what they mean     11.  Options
+ *     6.  Time                           12.  Limits
+ *
+ *  Part I, the public face
+ *     >>version     version macros          >>parts       base64, JSON, HTTP: usable alone
+ *     >>options     compile-time options    >>client      the state that the caller places
+ *     >>errors      codes and texts         >>api         operations and control
+ *     >>types       what goes in and out    >>end-of-api
+ *
+ *  Part II, the implementation
+ *     >>base        bytes, UTF-8, words     >>http        response decoder
+ *     >>base64      RFC 4648                >>result      JSON paths to fields
+ *     >>encode      text of requests        >>machine     the state machine
+ *     >>json-writer                         >>public      thin entry points
+ *     >>json-reader                         >>history
+ *     >>sha256      and HMAC                >>license
+ *     >>request     the request writer
+ *
+ * ======================================================================
+ * 1. WHAT IT DOES
+ * ======================================================================
+ *
+ * unsandbox.com is a service that runs programs: source code, files and environment go in; stdout,
+ * stderr, exit code and compiled artifacts come out. This library speaks its HTTP API.
+ *
+ *     unsb_execute        run a program, wait for its result
+ *     unsb_run            likewise; a shebang in the code names the language
+ *     unsb_execute_async  submit it as a job instead
+ *     unsb_run_async
+ *     unsb_job_get        ask how a job stands
+ *     unsb_job_wait       ask until it has ended
+ *     unsb_job_list       which jobs are pending or running
+ *     unsb_job_cancel     stop one, and take its partial output
+ *     unsb_languages      what the service can run
+ *     unsb_key_validate   what a key may do
+ *     unsb_request        anything else
+ *
+ * ======================================================================
+ * 2. AN EXAMPLE
+ * ======================================================================
+ *
+ * On a system with POSIX sockets and BearSSL; examples/ has more.
+ *
+ * [example]
+ * #define _POSIX_C_SOURCE 200809L
+ * #define UNSANDBOX_IMPLEMENTATION
+ * #include "unsandbox.h"
+ * #include "unsandbox_posix.h"
+ * #include "unsandbox_bearssl.h"
+ * #include "unsandbox_bearssl_pem.h"
+ * #include <stdio.h>
+ *
+ * int main(void)
+ * {
+ *     static char records[BR_SSL_BUFSIZE_MONO], buffer[1024], text[4096];
+ *     static unsb_posix tcp;
+ *     static unsb_bearssl tls;
+ *     static unsb_bearssl_trust trust;
+ *     static unsb_client client;
+ *     unsb_bearssl_config secure = {.inner = unsb_posix_transport(&tcp),
+ *                                   .buffer = records, .buffer_size = sizeof records};
+ *     unsb_config config = {.api_key = "unsb-sk-test0-vault-unlck-12345",
+ *                           .buffer = buffer, .buffer_size = sizeof buffer};
+ *     unsb_program program = {.language = "python", .code = unsb_text("print(6 * 7)")};
+ *     unsb_result result = {.out = unsb_into(text, sizeof text)};
+ *     int rc = unsb_bearssl_load_pem(&trust, NULL);
+ *
+ *     secure.anchors = trust.anchors;
+ *     secure.anchor_count = trust.count;
+ *     config.transport = unsb_bearssl_transport(&tls, &secure);
+ *     if (rc == UNSB_OK)
+ *         rc = unsb_init(&client, &config);
+ *     if (rc == UNSB_OK)
+ *         rc = unsb_execute(&client, &program, &result);
+ *     printf("%s%s\n", text, unsb_error_text(rc));
+ *     unsb_close(&client);
+ *     return rc != UNSB_OK;
+ * }
+ * [end]
+ *
+ * ======================================================================
+ * 3. THE MODEL
+ * ======================================================================
+ *
+ * A client (unsb_client) has one connection and carries out one operation at a time. What you
+ * place:
+ *
+ *     unsb_client    the state, 200 to 300 bytes
+ *     I/O buffer     128 bytes or more; requests leave from it, responses arrive in it
+ *     unsb_program   what to run: pointers to your own strings and sources
+ *     unsb_result    where the outcome goes
+ *     a transport    and its state: a socket, a modem, TLS over either
+ *
+ * Payloads are never held whole. A source (unsb_source) is memory, or a function that reads your
+ * flash or file by offset; it is read twice, as its length must be announced before it is sent. An
+ * output (unsb_output) is memory, or a function that is called with each piece, or both. So a
+ * buffer of 512 bytes uploads ten files and takes 100 MB of stdout, in constant memory.
+ *
+ *     unsb_program --> request writer --> I/O buffer --> transport.send --> service
+ *     service --> transport.recv --> I/O buffer --> HTTP --> JSON --> unsb_result, your outputs
+ *
+ * In every struct, zero is the default of a field: start from = {0} (or memset) and set what you
+ * need.
+ *
+ * A connection is kept for the next operation unless the service closes it. Before it is used
+ * again the library looks whether it still stands, and makes another one if not.
+ *
+ * Nothing is sent twice by accident, as running a program is not idempotent. A request is sent
+ * again only where the service cannot have started it: there was no connection, or the answer was
+ * 429 or 503; GET also where no part of the answer had reached you. config.retries bounds how
+ * often, with pauses of 250, 500, 1000 ... ms, or what Retry-After says up to a minute. The default
+ * is 0: never.
+ *
+ * ======================================================================
+ * 4. BLOCKING AND NON-BLOCKING
+ * ======================================================================
+ *
+ * Like a socket, a client is one or the other (config.nonblocking). The functions are the same.
+ *
+ * Blocking: a call returns when the operation is over. It sleeps in the transport's `wait`.
+ *
+ * Non-blocking: a call checks its arguments and returns UNSB_PENDING; then call unsb_poll() from a
+ * main loop, a timer, a frame, until it returns something else. Each poll calls the transport once
+ * at the most, and decodes what came: at most one buffer-full, so the buffer's size bounds the
+ * work. To sleep between polls instead of spinning, ask unsb_interest() what to wait for:
+ *
+ *     interest = unsb_interest(&client, &timeout_ms);
+ *     (wait for the socket to be readable, writable, or timeout_ms, with select, epoll, events)
+ *     rc = unsb_poll(&client);
+ *
+ * The arguments of the operation (program, result, and all they point to) must stay in place until
+ * it is over. unsb_abort() ends it early.
+ *
+ * ======================================================================
+ * 5. ERRORS, AND WHAT THEY MEAN
+ * ======================================================================
+ *
+ * Functions return UNSB_OK (0), UNSB_PENDING (1), or a negative UNSB_E_ code; unsb_error_text() has
+ * a sentence for each. The list and its partition are in >>errors.
+ *
+ * A program that fails is not an error: the call is UNSB_OK, result.success is false, and exit_code
+ * and stderr say why. Whether a number was given at all is in result.given.
+ *
+ * Where the service refuses, the code says how (UNSB_E_UNAUTHORIZED, _RATE_LIMITED ...), and
+ * result.http_status, error, message and retry_after_s have its words.
+ *
+ * Codes down to -29 are found before anything is sent. From -30 on, after unsb_execute() or
+ * unsb_run(), the program may have run: only UNSB_E_RESOLVE and UNSB_E_CONNECT, a failed handshake
+ * and the service's refusals (-70 to -76) say that it has not.
+ *
+ * Callbacks (sources, sinks, ports) may return codes of their own, UNSB_E_USER or below, which come
+ * back unchanged. After any error or abort the client is usable; the next operation opens a new
+ * connection where the old one was left in the middle of something.
+ *
+ * ======================================================================
+ * 6. TIME
+ * ======================================================================
+ *
+ * The library reads no clock of its own. config.now_ms gives it one, in milliseconds, which may
+ * wrap.
+ *
+ *     connect_timeout_ms  30 s   resolving the name, connecting and the TLS handshake
+ *     idle_timeout_ms     60 s   silence; plus the program's ttl while its result is awaited
+ *     total_timeout_ms    none   one operation, with its retries
+ *
+ * Without now_ms a blocking client leaves the first two to the transport's `wait`, each for one
+ * wait alone, and a non-blocking one has no time-outs. unsb_execute() holds its connection
+ * open and silent for as long as the program runs, which proxies may not like beyond 30 to 60 s:
+ * submit longer programs with unsb_execute_async() and wait for them with unsb_job_wait().
+ *
+ * ======================================================================
+ * 7. MEMORY AND STACK
+ * ======================================================================
+ *
+ * No function allocates. There are no variables outside of structs, and no recursion.
+ *
+ *     unsb_client       bytes: see `sh tests/run.sh`, which prints the sizes for 32 and 64 bits
+ *     unsb_result       around 500 bytes; most of it are the texts at its end
+ *     I/O buffer        128 bytes or more. Each send and recv moves up to a buffer-full: 512 to
+ *                       2048 suit a microcontroller, 16384 (a TLS record) suit a desktop
+ *     stack             a few hundred bytes, plus what the transport and your callbacks take
+ *
+ * ======================================================================
+ * 8. THREADS AND CALLBACKS
+ * ======================================================================
+ *
+ * A client belongs to one thread at a time; different clients are independent. All callbacks run
+ * inside the call that you make (the operation itself, or unsb_poll()). They must not call the
+ * client, with one exception: unsb_abort() works from any of them.
+ *
+ * ======================================================================
+ * 9. WHAT A PORT OWES
+ * ======================================================================
+ *
+ * The contract of the five functions is with unsb_transport_class in >>types. A checklist:
+ *
+ *   - connect, send and recv return at once when they cannot go on (0; connect: UNSB_PENDING), with
+ *     everything kept, and are called again. In a non-blocking client that includes resolving.
+ *   - 0 means "not now" and nothing else. An end of the stream is UNSB_E_CLOSED, a failure another
+ *     code.
+ *   - send may take less than it was given, recv may give less than there is room for.
+ *   - close may come at any time, more than once; connect may follow it.
+ *   - wait returns UNSB_OK early rather than late, and UNSB_E_TIMEOUT after the time given.
+ *   - No signal (SIGPIPE) and no exception leaves the port.
+ *   - A TLS port checks the certificate's chain, dates and name, always. An end without
+ *     close_notify is an error. If it waits for something else than it is asked for, it has
+ *     `interest`.
+ *
+ * ======================================================================
+ * 10. SECURITY
+ * ======================================================================
+ *
+ * The key travels in each request: use a TLS transport for anything but a service on this machine.
+ * With secret_key, requests are signed and the secret stays here. Redirects are reported, never
+ * followed, as they would take the key elsewhere. Keys are in no error text; unsb_close() wipes the
+ * I/O buffer and the client (the key's own memory is yours). Key, host, method, path and type are
+ * checked for bytes that could split a header. Responses are parsed strictly, and every length in
+ * them is bounded.
+ *
+ * ======================================================================
+ * 11. OPTIONS
+ * ======================================================================
+ *
+ * UNSB_STATIC, UNSB_SIGNING, UNSB_ERROR_TEXT, UNSB_SMALL, UNSB_JSON_DEPTH, UNSB_HTTP_HEAD_LIMIT:
+ * see >>options. Functions that are not called cost nothing with -ffunction-sections and
+ * --gc-sections.
+ *
+ * ======================================================================
+ * 12. LIMITS
+ * ======================================================================
+ *
+ * Of the service, checked before anything is sent: 10 files, 5 MB each, 10 MB in all (MB are taken
+ * as 2^20 bytes; the service has the last word), filenames of 256 characters without a path, ttl 1
+ * to 900 s. JSON can carry UTF-8 alone, so code and environment must be that.
+ *
+ * Of the library: requests below 4 GB; responses below 4 GB where pointers have 32 bits, to memory
+ * or to a sink; a response's head of 32 KB; JSON 32 deep; job ids of 63 bytes. It asks for no
+ * content coding and understands none. HTTP/1.1 alone.
+ */
+#ifndef UNSANDBOX_H
+#define UNSANDBOX_H
+
+/* ======================================================================
+ * >>version
+ * ====================================================================== */
+
+#define UNSB_VERSION_MAJOR 0
+#define UNSB_VERSION_MINOR 1
+#define UNSB_VERSION_PATCH 0
+#define UNSB_VERSION_TEXT "0.1.0"
+/* For comparisons: 0x00MMmmpp. unsb_version() gives the linked implementation's. */
+#define UNSB_VERSION \
+    (UNSB_VERSION_MAJOR * 0x10000L + UNSB_VERSION_MINOR * 0x100L + UNSB_VERSION_PATCH)
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* ======================================================================
+ * >>options  0 or 1, unless a number is asked for. Define them before every
+ *            inclusion, alike in all files. An empty definition does not compile.
+ * ====================================================================== */
+
+/* 1: every function is static, for programs of one translation unit. */
+#ifndef UNSB_STATIC
+#define UNSB_STATIC 0
+#endif
+
+/* 0: no signed requests (a secret_key is refused); SHA-256 and HMAC are left out. */
+#ifndef UNSB_SIGNING
+#define UNSB_SIGNING 1
+#endif
+
+/* 0: unsb_error_text() returns "" for every code; the sentences are left out. */
+#ifndef UNSB_ERROR_TEXT
+#define UNSB_ERROR_TEXT 1
+#endif
+
+/* 1: compact loops, 0: fast ones. By default 1 where the compiler optimises for size or int has
+ * 16 bits. Results do not differ. */
+#ifndef UNSB_SMALL
+#if defined(__OPTIMIZE_SIZE__) || defined(__AVR__)
+#define UNSB_SMALL 1
+#else
+#define UNSB_SMALL 0
+#endif
+#endif
+
+/* How deeply JSON may nest: 8 to 248. It sets the size of a reader and so of a client. */
+#ifndef UNSB_JSON_DEPTH
+#define UNSB_JSON_DEPTH 32
+#endif
+
+/* How many bytes of a response may be something else than its body: status line, fields, interim
+ * (1xx) responses, trailers. 256 to 65535. Each chunk-size line has a limit of the same size. */
+#ifndef UNSB_HTTP_HEAD_LIMIT
+#define UNSB_HTTP_HEAD_LIMIT 32768
+#endif
+
+#if UNSB_JSON_DEPTH < 8 || UNSB_JSON_DEPTH > 248
+#error "UNSB_JSON_DEPTH must be 8 to 248"
+#endif
+#if UNSB_HTTP_HEAD_LIMIT < 256 || UNSB_HTTP_HEAD_LIMIT > 65535
+#error "UNSB_HTTP_HEAD_LIMIT must be 256 to 65535"
+#endif
+#if UNSB_STATIC && !defined(UNSANDBOX_IMPLEMENTATION)
+#error "UNSB_STATIC needs UNSANDBOX_IMPLEMENTATION in the same file"
+#endif
+
+/* UNSB_JSON_DEPTH changes the layout of unsb_json_reader and unsb_client. Both are set up by one
+ * function each; those carry the number in their linked names, so that files that disagree fail
+ * to link instead of failing at run time. */
+#define UNSBI_NAME_(name, depth) name##_depth_##depth
+#define UNSBI_NAME(name, depth) UNSBI_NAME_(name, depth)
+#if UNSB_JSON_DEPTH != 32
+#define unsb_init UNSBI_NAME(unsb_init, UNSB_JSON_DEPTH)
+#define unsb_json_reader_init UNSBI_NAME(unsb_json_reader_init, UNSB_JSON_DEPTH)
+#endif
+
+#if UNSB_STATIC
+#if defined(__GNUC__)
+#define UNSB_API static __attribute__((unused))
+#else
+#define UNSB_API static
+#endif
+#elif !defined(UNSB_API)
+#define UNSB_API extern
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ======================================================================
+ * >>errors  Negative, one for each cause that a caller would handle
+ *           differently; callbacks may return codes of their own (see
+ *           UNSB_E_USER), which come back unchanged.
+ * ====================================================================== */
+
+/* X(name, value, text): the one list that makes the codes and the texts of unsb_error_text().
+ *   -1..-29   usage: found before anything was sent
+ *   -30..-49  transport and TLS
+ *   -50..-59  HTTP
+ *   -60..-69  JSON and base64
+ *   -70..-79  the service's answer */
+#define UNSB_ERRORS(X)                                                                             \
+    X(ARGUMENT, -1, "an argument is missing or out of range")                                      \
+    X(BUSY, -2, "an operation is under way: poll it to its end or abort it first")                 \
+    X(ABORTED, -3, "stopped by unsb_abort")                                                        \
+    X(BUFFER, -4, "the I/O buffer is smaller than UNSB_BUFFER_MIN")                                \
+    X(NO_KEY, -5, "no api_key is configured")                                                      \
+    X(NO_LANGUAGE, -6, "no language given (unsb_run takes it from the code's first line)")         \
+    X(NO_CODE, -7, "no code given")                                                                \
+    X(TTL, -8, "ttl_s is outside 1 to 900")                                                        \
+    X(FILE_COUNT, -9, "more than 10 input files")                                                  \
+    X(FILE_SIZE, -10, "an input file is larger than 5 MB")                                         \
+    X(FILES_SIZE, -11, "the input files are larger than 10 MB together")                           \
+    X(FILENAME, -12, "a filename is empty, a path, not printable or over 256 characters")          \
+    X(FILENAME_TWICE, -13, "two input files have the same name")                                   \
+    X(ENV_NAME, -14, "an environment variable's name is empty or contains '='")                    \
+    X(UTF8, -15, "a text that must be UTF-8 is not")                                               \
+    X(HEADER_BYTE, -16, "a key, host, method, path or type has a byte that a header cannot carry") \
+    X(SOURCE, -17, "a source ended early or changed while it was read")                            \
+    X(SINK, -18, "a callback refused the data")                                                    \
+    X(NO_CLOCK, -19, "this needs a clock (now_ms or unix_time) in the configuration")              \
+    X(REQUEST_SIZE, -20, "the request is too large to be counted")                                 \
+    X(JOB_ID, -21, "the job id is empty or longer than UNSB_JOB_ID_SIZE allows")                   \
+    X(NO_SIGNING, -22, "secret_key given, but signing is compiled out (UNSB_SIGNING 0)")           \
+    X(RESOLVE, -30, "the host name could not be resolved")                                         \
+    X(CONNECT, -31, "no connection to the host could be made")                                     \
+    X(TIMEOUT, -32, "a time limit passed")                                                         \
+    X(CLOSED, -33, "the peer closed the connection")                                               \
+    X(IO, -34, "the connection failed")                                                            \
+    X(TLS, -40, "the TLS peer broke the protocol or offers nothing acceptable")                    \
+    X(CERTIFICATE, -41, "the peer's certificate is not trusted for this host")                     \
+    X(ENTROPY, -42, "no random bytes to start TLS with")                                           \
+    X(TRUST, -43, "no trust anchors could be loaded")                                              \
+    X(HTTP, -50, "the response is not HTTP/1.1 as RFC 9112 has it")                                \
+    X(HEAD_SIZE, -51, "the response's head is larger than UNSB_HTTP_HEAD_LIMIT")                   \
+    X(TRUNCATED, -52, "the connection ended within the response")                                  \
+    X(REDIRECT, -53, "the service answered with a redirect, which is not followed")                \
+    X(RESPONSE_SIZE, -54, "the response's length is too large to be counted")                      \
+    X(JSON, -60, "the text is not JSON as RFC 8259 has it")                                        \
+    X(JSON_DEPTH, -61, "JSON nested deeper than UNSB_JSON_DEPTH")                                  \
+    X(JSON_NUMBER, -62, "a number is not an integer or is out of range")                           \
+    X(BASE64, -63, "the text is not base64 as RFC 4648 has it")                                    \
+    X(RESPONSE, -64, "a field of the response has another type than documented, or is missing")    \
+    X(JSON_UTF8, -65, "a JSON string is not UTF-8, or has half a surrogate pair")                  \
+    X(BAD_REQUEST, -70, "the service refused the request (400)")                                   \
+    X(UNAUTHORIZED, -71, "the service did not accept the key or the signature (401)")              \
+    X(FORBIDDEN, -72, "the key may not do this (403)")                                             \
+    X(NOT_FOUND, -73, "no such job or endpoint (404)")                                             \
+    X(TOO_LARGE, -74, "the request is larger than the service takes (413)")                        \
+    X(RATE_LIMITED, -75, "a rate or concurrency limit was reached: try later (429)")               \
+    X(REFUSED, -76, "the service refused the request (another 4xx)")                               \
+    X(SERVER, -77, "the service failed (5xx)")
+
+#define UNSBI_ERROR_CODE(name, value, text) UNSB_E_##name = (value),
+enum {
+    UNSB_OK = 0,
+    UNSB_PENDING = 1, /* not over: call unsb_poll() again */
+    UNSB_ERRORS(UNSBI_ERROR_CODE)
+    UNSB_E_USER = -1000 /* codes of the caller's own callbacks: this or lower */
+};
+
+/* ======================================================================
+ * >>types
+ * ====================================================================== */
+
+/* Counts payload bytes: 32 bits at least, also where size_t has 16. */
+#if SIZE_MAX > 0xFFFFFFFFu
+typedef size_t unsb_size;
+#else
+typedef uint32_t unsb_size;
+#endif
+
+#define UNSB_BUFFER_MIN 128       /* the smallest I/O buffer, bytes */
+#define UNSB_FOREVER 0x7FFFFFFFu  /* a time-out that never passes; also the largest, ms */
+#define UNSB_JOB_ID_SIZE 64       /* room for a job id and its NUL */
+#define UNSB_FILES_MAX 10         /* api.md of the service: input files in one request, */
+#define UNSB_FILE_MAX 5242880L    /* bytes of one, decoded, */
+#define UNSB_FILES_TOTAL_MAX 10485760L /* bytes of all, */
+#define UNSB_FILENAME_MAX 256     /* and characters of a filename */
+
+/* What a pending operation waits for: see unsb_interest() and the transport's wait. */
+enum { UNSB_READABLE = 1, UNSB_WRITABLE = 2 };
+
+/* ---- the transport: what the platform supplies ----
+ *
+ * One connection at a time to a host and port. The table is constant and may lie in flash;
+ * `context` is the port's own state. Sizes are at most INT_MAX. No function may call back into the
+ * client.
+ *
+ * connect  Starts to connect, or carries on while it has returned UNSB_PENDING: it is called again
+ *          with the same arguments until it returns UNSB_OK or an error. Must not block where the
+ *          client is non-blocking. `host` is the caller's string and lives as long as the client.
+ * send     Takes up to `size` bytes: returns how many it took (> 0), 0: none can be taken now, call
+ *          again later, or an error.
+ * recv     Stores up to `size` bytes: returns how many (> 0), 0: nothing has come yet, call again
+ *          later, UNSB_E_CLOSED: the peer ended the stream in good order (TCP FIN; with TLS, only
+ *          after close_notify), or another error. An end and an error are returned again when asked
+ *          again.
+ * close    Gives the connection up and releases what it holds: at any time, also twice, also before
+ *          connect or while it is pending. Afterwards connect may be called anew.
+ * wait     Blocks until the connection can be read (UNSB_READABLE) or written (UNSB_WRITABLE), or
+ *          connect can go on, or `timeout_ms` (0 to UNSB_FOREVER) has passed. With `interest` 0 it
+ *          just lets the time pass (connected or not). Returns UNSB_OK when the client should look
+ *          again (waking too early is harmless), UNSB_E_TIMEOUT when the time has passed, or an
+ *          error. NULL in a transport that serves non-blocking clients alone.
+ * interest Translates what the client waits for into what the layer at the bottom must wait for:
+ *          a TLS layer that must send before it can receive turns UNSB_READABLE into
+ *          UNSB_WRITABLE. NULL: the same. Only layers, and ports that wait for something else while
+ *          they connect, need it.
+ *
+ * Errors are the UNSB_E_ codes -30 to -49, or codes of the port's own at UNSB_E_USER or below; all
+ * reach the caller unchanged. */
+typedef struct unsb_transport_class {
+    int (*connect)(void *context, const char *host, uint16_t port);
+    int (*send)(void *context, const void *data, size_t size);
+    int (*recv)(void *context, void *data, size_t size);
+    void (*close)(void *context);
+    int (*wait)(void *context, int interest, uint32_t timeout_ms);
+    int (*interest)(void *context, int interest);
+} unsb_transport_class;
+
+typedef struct unsb_transport {
+    const unsb_transport_class *vtable;
+    void *context;
+} unsb_transport;
+
+/* ---- a client's configuration; zero is the default of every field ---- */
+typedef struct unsb_config {
+    unsb_transport transport; /* required */
+    const char *api_key;      /* required: "unsb-sk-...", or with secret_key "unsb-pk-..." */
+    const char *secret_key;   /* NULL: bearer requests. Else requests are signed with it
+                                 (HMAC-SHA256); it is never sent. Needs unix_time */
+    char *buffer;             /* required: the I/O buffer; it holds the key at times, until
+                                 unsb_close() wipes it */
+    size_t buffer_size;       /* UNSB_BUFFER_MIN or more. 512 to 2048 suit microcontrollers,
+                                 16384 and more make TLS and large transfers cheaper */
+    const char *host;         /* NULL: "api.unsandbox.com" */
+    uint16_t port;            /* 0: 443 */
+    bool nonblocking;         /* false: calls return when the operation is over.
+                                 true: they return UNSB_PENDING, and unsb_poll() carries on */
+    bool no_keep_alive;       /* true: each request asks for its connection to be closed */
+    uint8_t retries;          /* how often a request may be sent again, where the service cannot
+                                 have started it; 0: never */
+    /* time-outs in ms, up to UNSB_FOREVER */
+    uint32_t connect_timeout_ms; /* resolving, connecting and TLS handshake; 0: 30,000 */
+    uint32_t idle_timeout_ms;    /* silence on the wire; 0: 60,000. While the result of
+                                    unsb_execute() or unsb_run() is awaited, the program's ttl is
+                                    added */
+    uint32_t total_timeout_ms;   /* a whole operation with its retries; 0: UNSB_FOREVER */
+    /* A monotonic clock in ms, which may wrap. NULL: a blocking client leaves the idle limit to
+     * the transport's wait; a non-blocking one has no limits, no retries, no unsb_job_wait() */
+    uint32_t (*now_ms)(void *time_context);
+    uint32_t (*unix_time)(void *time_context); /* seconds since 1970, for signed requests */
+    void *time_context;                        /* handed to both */
+} unsb_config;
+
+/* ---- bytes to send ----
+ * Memory (`data` and `size`), or `read` with `size` known beforehand: read(context, offset, buffer,
+ * size) stores 1 to `size` bytes from `offset` and returns how many, or an error (<= 0: 0 becomes
+ * UNSB_E_SOURCE, a negative code is returned unchanged). It is read by offset because each byte is
+ * asked for at least twice: once to be checked and counted, once to be sent. */
+typedef struct unsb_source {
+    const void *data;
+    unsb_size size;
+    int (*read)(void *context, unsb_size offset, void *buffer, size_t size);
+    void *context;
+} unsb_source;
+
+/* ---- where bytes go ----
+ * Memory, a sink, both, or neither (then they are only counted). Memory is always NUL-terminated
+ * within `capacity`; what does not fit is dropped, so size >= capacity says that it was cut. The
+ * sink gets each piece as it arrives, in order; a result other than 0 stops the operation with that
+ * code (UNSB_E_SINK where it is positive). Should the service give the same field again (a
+ * duplicate key: the last one wins), the sink is called with `size` 0: start over. */
+typedef struct unsb_output {
+    char *data;
+    size_t capacity;
+    int (*write)(void *context, const void *data, size_t size);
+    void *context;
+    unsb_size size; /* set by the library: how many bytes came in all */
+} unsb_output;
+
+typedef struct unsb_env {
+    const char *name;  /* UTF-8, not empty, without '=' */
+    const char *value; /* UTF-8 */
+} unsb_env;
+
+typedef struct unsb_file {
+    const char *name;   /* UTF-8, no path; NULL: the service names it by its index, "0", "1" ... */
+    unsb_source source; /* up to 5 MB; all files together 10 MB */
+} unsb_file;
+
+typedef enum unsb_network {
+    UNSB_NETWORK_DEFAULT = 0, /* the service's choice */
+    UNSB_NETWORK_ZEROTRUST,
+    UNSB_NETWORK_SEMITRUSTED
+} unsb_network;
+
+/* ---- a program to run (POST /execute, /run and their async forms) ---- */
+typedef struct unsb_program {
+    const char *language; /* "python", "c" ...; NULL for unsb_run() */
+    unsb_source code;     /* UTF-8; for unsb_run() its first line is a shebang */
+    const unsb_env *env;
+    size_t env_count;
+    const unsb_file *files; /* not for unsb_run() */
+    size_t file_count;
+    unsb_network network;
+    uint16_t ttl_s;            /* 1 to 900; 0: the service's default, 60 */
+    bool return_artifact;      /* ask for the compiled binary */
+    bool return_wasm_artifact; /* ask for a WebAssembly binary */
+} unsb_program;
+
+/* ---- an artifact, as it arrives (unsb_result.on_artifact) ----
+ * Called with each decoded piece, and once more with `end` set and no data. `filename` is "" where
+ * it is not known (yet): the service may send it after the content, so trust it at the end. It
+ * points into unsb_result.artifact_name's memory and is "" if there is none. */
+typedef struct unsb_artifact {
+    unsigned index; /* 0, 1 ... in the order of arrival */
+    const char *filename;
+    const void *data;
+    size_t size;
+    bool end;
+} unsb_artifact;
+
+typedef enum unsb_status {
+    UNSB_STATUS_NONE = 0, /* not given */
+    UNSB_STATUS_UNKNOWN,  /* given, but a word this version does not know; not terminal */
+    UNSB_STATUS_PENDING,
+    UNSB_STATUS_RUNNING,
+    UNSB_STATUS_CANCELLED, /* this and the following are terminal */
+    UNSB_STATUS_COMPLETED,
+    UNSB_STATUS_FAILED,
+    UNSB_STATUS_TIMEOUT /* the program exceeded its ttl */
+} unsb_status;
+
+/* unsb_result.given: which numbers the response held, so that absent differs from 0 */
+enum {
+    UNSB_GIVEN_SUCCESS = 0x01,
+    UNSB_GIVEN_EXIT_CODE = 0x02,
+    UNSB_GIVEN_TOTAL_TIME_MS = 0x04,
+    UNSB_GIVEN_CREATED_AT = 0x08,
+    UNSB_GIVEN_STARTED_AT = 0x10,
+    UNSB_GIVEN_COMPLETED_AT = 0x20,
+    UNSB_GIVEN_RETRY_AFTER = 0x40,
+    UNSB_GIVEN_CONCURRENCY_LIMIT = 0x80
+};
+
+/* ---- the outcome of an operation ----
+ * Zero it, set what is wanted of the first group, and keep it in place until the operation is over.
+ * Texts are NUL-terminated and cut to their arrays ("" when absent). */
+typedef struct unsb_result {
+    /* set by the caller, kept from call to call */
+    unsb_output out;           /* the program's stdout; for unsb_request() the response body */
+    unsb_output err;           /* the program's stderr */
+    unsb_output artifact_name; /* memory for the filename of the artifact that is arriving */
+    /* Return 0, or an error that stops the operation. on_item: unsb_job_list, unsb_languages. */
+    int (*on_artifact)(void *context, const unsb_artifact *artifact);
+    int (*on_item)(void *context, const struct unsb_result *item);
+    void *context;             /* handed to both */
+
+    /* set by the library, anew with each request */
+    int16_t http_status;       /* 200, 404 ...; 0: there was no response */
+    uint16_t given;            /* UNSB_GIVEN_... */
+    unsb_status status;        /* of a job */
+    bool success;              /* the program ran and exited with 0 */
+    int32_t exit_code;
+    uint32_t retry_after_s;    /* 0 with UNSB_GIVEN_RETRY_AFTER: the service gave a date */
+    int32_t concurrency_limit; /* with a 429 */
+    int64_t total_time_ms;
+    int64_t created_at;        /* Unix seconds, as the next two */
+    int64_t started_at;
+    int64_t completed_at;
+    char job_id[UNSB_JOB_ID_SIZE];
+    char language[32];
+    char detected_language[32]; /* unsb_run */
+    char execution_mode[16];
+    char network_mode[16];
+    char submitted_at[32];     /* unsb_job_list: RFC 3339 */
+    char error[48];            /* the service's "error": a code or a text */
+    char message[96];          /* the service's "message": for people */
+} unsb_result;
+
+/* ---- what unsb_key_validate() tells of a key ---- */
+typedef struct unsb_key {
+    bool valid;
+    char reason[64]; /* why it is not */
+    char tier[24];
+    int32_t rate_per_minute; /* these are -1 where the service does not say */
+    int32_t burst;
+    int32_t concurrency;
+} unsb_key;
+
+/* ---- any other request of the service's API (unsb_request) ---- */
+typedef struct unsb_call {
+    const char *method;       /* "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD" ... */
+    const char *path;         /* "/..." with its query, percent-encoded already */
+    const char *content_type; /* of the body; NULL: "application/json" */
+    unsb_source body;         /* size 0: none */
+} unsb_call;
+
+/* ======================================================================
+ * >>parts  The stages of the library, each usable alone. None allocates,
+ *          blocks or knows of the others.
+ * ====================================================================== */
+
+/* ---- base64 (RFC 4648 section 4: standard alphabet, padded) ---- */
+
+/* The characters that n bytes become, without a NUL. */
+#define UNSB_BASE64_SIZE(n) (((n) + 2) / 3 * 4)
+
+typedef struct unsb_base64 { /* both directions; zero it to start */
+    uint32_t bits;
+    uint8_t count;
+    uint8_t padding;
+} unsb_base64;
+
+/* Encodes the next `size` bytes to `out`, which has room for UNSB_BASE64_SIZE(size + 2); one or two
+ * bytes may be kept for the next call. Returns the characters written. */
+UNSB_API size_t unsb_base64_encode(unsb_base64 *state, const void *data, size_t size, char *out);
+/* Writes what was kept, padded: returns 0 or 4. The state is then as new. */
+UNSB_API size_t unsb_base64_encode_end(unsb_base64 *state, char *out);
+/* Decodes the next `size` characters to `out`, which has room for size / 4 * 3 + 3 bytes and may be
+ * `text` itself. Stores the bytes written in *out_size. Strict (RFC 4648 sections 3.2, 3.3, 3.5):
+ * UNSB_E_BASE64 for a foreign character, misplaced padding, and set bits beneath the padding. */
+UNSB_API int unsb_base64_decode(unsb_base64 *state, const char *text, size_t size, void *out,
+                                size_t *out_size);
+/* At the end of the text: UNSB_E_BASE64 unless a group of four is complete. */
+UNSB_API int unsb_base64_decode_end(const unsb_base64 *state);
+
+/* ---- JSON reader (RFC 8259), fed in pieces of any size ---- */
+
+typedef enum unsb_json_event {
+    UNSB_JSON_MORE = 0,     /* all input is used; feed more */
+    UNSB_JSON_OBJECT_BEGIN, /* depth counts it already */
+    UNSB_JSON_OBJECT_END,   /* depth counts it no more */
+    UNSB_JSON_ARRAY_BEGIN,
+    UNSB_JSON_ARRAY_END,
+    UNSB_JSON_KEY,    /* text, text_size: a piece; `partial`: more pieces of it follow */
+    UNSB_JSON_STRING, /* likewise */
+    UNSB_JSON_NUMBER, /* mantissa, exponent; unsb_json_integer() */
+    UNSB_JSON_FALSE,
+    UNSB_JSON_TRUE,
+    UNSB_JSON_NULL
+} unsb_json_event;
+
+typedef struct unsb_json_reader {
+    /* for the caller to read */
+    const char *text; /* UTF-8 without the escapes, not NUL-terminated; "\u0000" is a NUL byte */
+    size_t text_size; /* may be 0 */
+    uint64_t mantissa; /* a number's value is mantissa * 10^exponent, negated if `negative` */
+    int16_t exponent;
+    bool negative;
+    bool inexact; /* the number has more digits than mantissa or exponent hold */
+    bool partial;
+    uint8_t depth; /* of the containers that are open */
+    /* private */
+    uint8_t state;
+    uint8_t flags;
+    uint8_t utf8[3];
+    uint8_t count;
+    uint16_t code, surrogate;
+    int16_t error;
+    uint16_t power, zeros;
+    const char *literal;
+    char unescaped[4];
+    uint8_t arrays[(UNSB_JSON_DEPTH + 7) / 8];
+} unsb_json_reader;
+
+UNSB_API void unsb_json_reader_init(unsb_json_reader *reader);
+/* Reads on in data[0..size) up to the next event; *used says how far. Returns the event,
+ * UNSB_JSON_MORE, or an error, which is returned from then on: UNSB_E_JSON, UNSB_E_JSON_DEPTH,
+ * UNSB_E_JSON_UTF8. Strings are unescaped in place: `data` is written to,
+ * but only where it has been used, and `text` lies in it (or in the reader) until the next call. */
+UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, size_t *used);
+/* At the end of the text: UNSB_OK if it was one whole document. A number that is the whole
+ * document is given as UNSB_JSON_NUMBER here (then call again); else UNSB_E_JSON. */
+UNSB_API int unsb_json_read_end(unsb_json_reader *reader);
+/* The number just read, if it is a whole one (523, 523.0 and 5.23e2 are) and fits: UNSB_OK or
+ * UNSB_E_JSON_NUMBER. */
+UNSB_API int unsb_json_integer(const unsb_json_reader *reader, int64_t *value);
+
+/* ---- JSON writer (RFC 8259), through an unsb_output: to memory, piece by piece to a sink ---- */
+
+typedef struct unsb_json_writer {
+    unsb_output *out; /* the caller's */
+    int error;        /* the first one; sticky */
+    /* private */
+    uint8_t depth;
+    uint8_t flags;
+    uint8_t arrays[4];
+} unsb_json_writer;
+
+/* `out` must stay in place. What came so far counts from out->size = 0. */
+UNSB_API void unsb_json_writer_init(unsb_json_writer *writer, unsb_output *out);
+/* Commas and colons are put by the writer. In an object, each value follows a key. Errors stick:
+ * UNSB_E_ARGUMENT for calls in an order that JSON does not allow, UNSB_E_JSON_DEPTH beyond 32,
+ * UNSB_E_UTF8, or the sink's. */
+UNSB_API void unsb_json_object_begin(unsb_json_writer *writer);
+UNSB_API void unsb_json_object_end(unsb_json_writer *writer);
+UNSB_API void unsb_json_array_begin(unsb_json_writer *writer);
+UNSB_API void unsb_json_array_end(unsb_json_writer *writer);
+UNSB_API void unsb_json_key(unsb_json_writer *writer, const char *key);
+UNSB_API void unsb_json_string(unsb_json_writer *writer, const char *text, size_t size);
+UNSB_API void unsb_json_number(unsb_json_writer *writer, int64_t value);
+UNSB_API void unsb_json_bool(unsb_json_writer *writer, bool value);
+UNSB_API void unsb_json_null(unsb_json_writer *writer);
+/* UNSB_OK if one whole value was written, UNSB_E_ARGUMENT if something is open, or the sticky
+ * error. Whether memory cut it shows in the output. */
+UNSB_API int unsb_json_writer_end(const unsb_json_writer *writer);
+
+/* ---- HTTP/1.1 response decoder (RFC 9112), fed in pieces of any size ---- */
+
+enum { /* unsb_http.flags */
+    UNSB_HTTP_LENGTH = 0x01,      /* a Content-Length came */
+    UNSB_HTTP_CHUNKED = 0x02,     /* Transfer-Encoding: chunked */
+    UNSB_HTTP_CLOSE = 0x04,       /* the connection cannot be used again */
+    UNSB_HTTP_KEEP_ALIVE = 0x08,  /* Connection: keep-alive (counts in HTTP/1.0) */
+    UNSB_HTTP_RETRY_AFTER = 0x10, /* Retry-After came; retry_after_s is 0 if it was a date */
+    UNSB_HTTP_HEAD = 0x20,        /* set by the caller: the request was HEAD */
+    UNSB_HTTP_1_0 = 0x40,         /* the response is HTTP/1.0 */
+    UNSB_HTTP_BODY = 0x80         /* the head is over: status and flags are final */
+};
+
+typedef struct unsbi_word { /* private: see unsbi_word_next() */
+    const char *word;
+    uint8_t index;
+    uint8_t matched;
+} unsbi_word;
+
+typedef struct unsb_http {
+    /* for the caller to read */
+    uint16_t status; /* 200 ... of the final response; interim ones (1xx) are skipped */
+    uint8_t flags;
+    uint32_t retry_after_s;
+    /* private */
+    uint8_t state;
+    uint8_t field;
+    uint8_t digits;
+    bool spaced;
+    uint16_t head_size;
+    int16_t error;
+    unsbi_word token;
+    unsb_size remaining;
+    unsb_size number;
+} unsb_http;
+
+/* `head_request`: the response to HEAD has no body whatever its fields say. */
+UNSB_API void unsb_http_init(unsb_http *http, bool head_request);
+/* Decodes on in data[0..size). *used says how far, and the last *body bytes of that are a piece of
+ * the body. Returns UNSB_PENDING: go on with what is left, or feed more; UNSB_OK: the response is
+ * complete, and what is left does not belong to it; or an error, which is returned from then on:
+ * UNSB_E_HTTP, UNSB_E_HEAD_SIZE, UNSB_E_RESPONSE_SIZE. */
+UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size_t *used,
+                            size_t *body);
+/* When the stream has ended in good order: UNSB_OK if that ends the response (it has neither length
+ * nor chunks, or was complete), else UNSB_E_TRUNCATED. */
+UNSB_API int unsb_http_end(const unsb_http *http);
+
+/* ======================================================================
+ * >>client  The state that the caller places. Visible so that its size is
+ *           known; its fields are private.
+ * ====================================================================== */
+
+typedef struct unsb_client {
+    unsb_config config;
+    const struct unsbi_op *op;
+    const void *input; /* unsb_program or unsb_call */
+    void *extra;       /* unsb_key */
+    unsb_result *result;
+    int error;         /* the outcome; UNSB_PENDING while under way */
+    int send_error;    /* kept while an early response is looked for */
+    uint8_t state;
+    uint8_t flags;
+    uint8_t attempts;  /* sent again so far */
+    uint8_t polls;     /* of unsb_job_wait() */
+    uint8_t failures;  /* of those polls, one after the other */
+    uint32_t started_ms;
+    uint32_t limit_ms; /* of the whole operation, from started_ms */
+    uint32_t mark_ms;  /* the last progress, or the start of a pause */
+    uint32_t pause_ms;
+    size_t begin, end; /* what the I/O buffer holds */
+    union {
+        struct { /* while the request is measured and sent */
+            uint32_t segment;
+            unsb_size offset;
+            unsb_size body_size, counted;
+            uint32_t hash[8];
+            uint32_t unix_time;
+        } tx;
+        struct { /* while the response is read */
+            unsb_http http;
+            unsb_json_reader json;
+            unsb_base64 base64;
+            unsbi_word word;
+            unsigned index;
+            uint8_t field, count;
+            uint8_t depth, list, list_depth;
+            bool fresh, content, ignore;
+        } rx;
+    } u;
+} unsb_client;
+
+/* ======================================================================
+ * >>api
+ * ====================================================================== */
+
+/* Sources and outputs, made in one expression. Nothing is copied: what they point to must outlive
+ * the operation. */
+UNSB_API unsb_source unsb_text(const char *text); /* NUL-terminated */
+UNSB_API unsb_source unsb_bytes(const void *data, unsb_size size);
+UNSB_API unsb_output unsb_into(char *memory, size_t capacity);
+
+/* Sets up a client. The configuration is copied; what it points to (strings, buffer, contexts) must
+ * stay until unsb_close(). Opens nothing. Errors, with the client unusable: UNSB_E_ARGUMENT (no
+ * transport, no buffer, a blocking client without `wait`, a time-out over UNSB_FOREVER),
+ * UNSB_E_BUFFER, UNSB_E_NO_KEY, UNSB_E_HEADER_BYTE, UNSB_E_NO_CLOCK, UNSB_E_NO_SIGNING. */
+UNSB_API int unsb_init(unsb_client *client, const unsb_config *config);
+
+/* ---- operations ----
+ *
+ * Common to all: UNSB_OK means that the service did what was asked; a program that fails is UNSB_OK
+ * too, with success false. A blocking client returns when the operation is over. A non-blocking one
+ * returns UNSB_PENDING, and the arguments must stay in place until unsb_poll() returns something
+ * else; errors that need no source to be read are returned at once. `result` is required.
+ *
+ * Every operation can return, besides what is listed with it: UNSB_E_ARGUMENT, UNSB_E_BUSY,
+ * UNSB_E_HEADER_BYTE, UNSB_E_NO_CLOCK (before anything is sent); the transport's (RESOLVE, CONNECT,
+ * TIMEOUT, CLOSED, IO, TLS ...); UNSB_E_HTTP to UNSB_E_RESPONSE (-50 to -64); the service's
+ * answers, UNSB_E_BAD_REQUEST to UNSB_E_SERVER (-70 to -77), with http_status, error, message and
+ * retry_after_s in the result; UNSB_E_SINK or a callback's own code; UNSB_E_ABORTED.
+ *
+ * After an error from -30 on, a program may or may not have run, unless retries tell otherwise: the
+ * library itself sends a request again only where the service cannot have started it. */
+
+/* Runs a program and waits for its result (POST /execute). Before anything is sent:
+ * UNSB_E_NO_LANGUAGE, NO_CODE, TTL, FILE_COUNT, FILE_SIZE, FILES_SIZE, FILENAME, FILENAME_TWICE,
+ * ENV_NAME, UTF8, SOURCE, REQUEST_SIZE. */
+UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb_result *result);
+/* Submits it as a job (POST /execute/async): result->job_id and result->status. */
+UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program,
+                                unsb_result *result);
+/* Likewise for code that names its language in a shebang (POST /run, /run/async). language, files
+ * must be unset (UNSB_E_ARGUMENT); the code is sent as it is, without a check for UTF-8. */
+UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_result *result);
+UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, unsb_result *result);
+
+/* `job_id` is copied to result->job_id, and may be that. UNSB_E_JOB_ID: it is empty or too long. */
+
+/* Asks once how a job stands (GET /jobs/{id}); its result, if there is one. */
+UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *result);
+/* Asks until the job has ended, after 300, 450, 700, 900, 650, 1600 and then every 2000 ms, for up
+ * to `timeout_ms` (0: UNSB_FOREVER; it replaces total_timeout_ms). UNSB_OK: status is terminal.
+ * UNSB_E_TIMEOUT: the job goes on, status says how it stood. Lost connections, 5xx, 429 and, in the
+ * first polls, 404 are waited out, up to 10 in a row. Needs now_ms (UNSB_E_NO_CLOCK) if
+ * non-blocking. */
+UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t timeout_ms,
+                           unsb_result *result);
+/* Pending and running jobs (GET /jobs): result->on_item is called for each, with job_id, status,
+ * language and submitted_at in `item`, which is `result` itself. */
+UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result);
+/* Cancels a job (DELETE /jobs/{id}); the partial output comes as with unsb_execute(). */
+UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result);
+/* GET /languages: result->on_item is called for each, with its name in item->language. */
+UNSB_API int unsb_languages(unsb_client *client, unsb_result *result);
+/* POST /keys/validate. UNSB_OK also for a key that is not valid: key->valid says it, and
+ * key->reason why. */
+UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *result);
+/* Any other request. The response body goes to result->out whatever the status. Only GET and HEAD
+ * are taken as safe to repeat. Errors before sending: UNSB_E_ARGUMENT, UNSB_E_HEADER_BYTE,
+ * UNSB_E_SOURCE. */
+UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_result *result);
+
+/* ---- control ---- */
+
+/* Carries the pending operation on by at most one call of the transport. Returns UNSB_PENDING, or
+ * the outcome, also when asked again. */
+UNSB_API int unsb_poll(unsb_client *client);
+/* What a pending operation waits for: UNSB_READABLE and UNSB_WRITABLE, or 0 for time alone; and in
+ * *timeout_ms (may be NULL) when to call unsb_poll() at the latest: 0: at once, there is more to
+ * do. */
+UNSB_API int unsb_interest(unsb_client *client, uint32_t *timeout_ms);
+/* Stops the pending operation: the connection is closed, and unsb_poll() returns UNSB_E_ABORTED.
+ * The service is not told: a job goes on. Also from a callback, then at its return. The client
+ * stays usable. */
+UNSB_API void unsb_abort(unsb_client *client);
+/* Ends the client: aborts, closes the connection, and wipes the I/O buffer and the client. */
+UNSB_API void unsb_close(unsb_client *client);
+
+/* A sentence for a code, static and in ASCII; "" for an unknown one or with UNSB_ERROR_TEXT 0. */
+UNSB_API const char *unsb_error_text(int error);
+/* UNSB_VERSION of the implementation. */
+UNSB_API uint32_t unsb_version(void);
+/* Splits "https://host[:port][/]" (or http://) for a configuration: UNSB_OK, or UNSB_E_ARGUMENT if
+ * it is something else or `host` is too small. An IPv6 address loses its brackets. *tls may be NULL
+ * if only https will do. */
+UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint16_t *port,
+                            bool *tls);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* UNSANDBOX_H */
+
+/* ======================================================================
+ * >>end-of-api  Stop reading here unless you maintain this file.
+ * ====================================================================== */
+
+#if defined(UNSANDBOX_IMPLEMENTATION) && !defined(UNSANDBOX_IMPLEMENTED)
+#define UNSANDBOX_IMPLEMENTED
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ======================================================================
+ * >>base  bytes, bounds, UTF-8, words
+ * ====================================================================== */
+
+#define UNSBI_INT_MAX ((size_t)((unsigned)-1 >> 1))
+
+static size_t unsbi_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Stores that the compiler may not leave out, however dead the memory seems. */
+static void unsbi_wipe(void *memory, size_t size)
+{
+    volatile uint8_t *p = (volatile uint8_t *)memory;
+
+    while (size--)
+        *p++ = 0;
+}
+
+static bool unsbi_is_digit(uint8_t c)
+{
+    return (uint8_t)(c - '0') <= 9;
+}
+
+/* The value of a hexadecimal digit, or 16. */
+static uint8_t unsbi_hex_value(uint8_t c)
+{
+    if (unsbi_is_digit(c))
+        return (uint8_t)(c - '0');
+    c = (uint8_t)((c | 0x20) - 'a');
+    return c < 6 ? (uint8_t)(c + 10) : 16;
+}
+
+/* One step of RFC 3629 section 4. `state` is { bytes that must follow, bounds of the next one },
+ * zeroed at the start; false: not UTF-8. */
+static bool unsbi_utf8_next(uint8_t state[3], uint8_t c)
+{
+    if (state[0] != 0) {
+        if (c < state[1] || c > state[2])
+            return false;
+        state[0]--;
+        state[1] = 0x80;
+        state[2] = 0xBF;
+        return true;
+    }
+    if (c < 0x80)
+        return true;
+    if (c < 0xC2 || c > 0xF4)
+        return false;
+    state[0] = c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
+    state[1] = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
+    state[2] = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+    return true;
+}
+
+/* Finds which word of a list a text is, a byte at a time. A list is sorted, its words end in NUL
+ * and an empty word ends it. As words that share a beginning are neighbours, one that does not
+ * match can only give way to the next one, if that begins alike. */
+#define UNSBI_NO_WORD 0xFF
+
+static void unsbi_word_start(unsbi_word *w, const char *list)
+{
+    w->word = list;
+    w->index = 0;
+    w->matched = 0;
+}
+
+static void unsbi_word_next(unsbi_word *w, uint8_t c)
+{
+    const char *next;
+
+    if (w->matched == UNSBI_NO_WORD)
+        return;
+    while ((uint8_t)w->word[w->matched] != c) {
+        next = w->word + strlen(w->word) + 1;
+        if (*next == '\0' || memcmp(next, w->word, w->matched) != 0) {
+            w->matched = UNSBI_NO_WORD;
+            return;
+        }
+        w->word = next;
+        w->index++;
+    }
+    /* a NUL in the text "matches" the word's end, but cannot go on from there */
+    w->matched = c == '\0' ? UNSBI_NO_WORD : (uint8_t)(w->matched + 1);
+}
+
+/* The index of the word that the text was, or UNSBI_NO_WORD. */
+static uint8_t unsbi_word_end(const unsbi_word *w)
+{
+    return w->matched != UNSBI_NO_WORD && w->word[w->matched] == '\0' ? w->index : UNSBI_NO_WORD;
+}
+
+/* Writes `value` in decimal, to end before `end`; returns its first digit's place, 20 characters
+ * before `end` at the most. Long division of its bytes by 10, for machines that cannot divide:
+ * x * 6554 >> 16 is x / 10 for x < 16389. */
+static char *unsbi_decimal(uint64_t value, char *end)
+{
+    uint8_t bytes[8], more;
+    unsigned i, rest;
+
+    for (i = 0; i < 8; i++, value >>= 8)
+        bytes[i] = (uint8_t)value;
+    do {
+        rest = 0;
+        more = 0;
+        for (i = 8; i-- > 0;) {
+            unsigned x = rest << 8 | bytes[i];
+            bytes[i] = (uint8_t)((uint32_t)x * 6554 >> 16);
+            rest = x - bytes[i] * 10u;
+            more |= bytes[i];
+        }
+        *--end = (char)('0' + rest);
+    } while (more != 0);
+    return end;
+}
+
+#if !UNSB_SMALL
+#define UNSBI_ONES ((uint64_t)0x0101010101010101u)
+
+static uint64_t unsbi_load64(const void *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, 8);
+    return word;
+}
+#endif
+
+/* How many bytes at the start of data[0..size) are ASCII that a JSON string holds unescaped. */
+static size_t unsbi_plain_run(const uint8_t *data, size_t size)
+{
+    size_t i = 0;
+
+#if !UNSB_SMALL
+    /* Bit 7 of some byte of `hit` is set exactly if some byte of x is >= 0x80, < 0x20, '"' or '\\':
+     * x - k borrows out of a byte only if it is < k there, so the lowest hit is never a false one,
+     * and which byte it is does not matter here. */
+    while (size - i >= 8) {
+        uint64_t x = unsbi_load64(data + i);
+        uint64_t hit = x | (x - 0x20 * UNSBI_ONES) | ((x ^ '"' * UNSBI_ONES) - UNSBI_ONES) |
+                       ((x ^ '\\' * UNSBI_ONES) - UNSBI_ONES);
+        if (hit & (0x80 * UNSBI_ONES))
+            break;
+        i += 8;
+    }
+#endif
+    while (i < size && data[i] >= 0x20 && data[i] < 0x80 && data[i] != '"' && data[i] != '\\')
+        i++;
+    return i;
+}
+
+/* Hands bytes to an output: memory, sink or both. */
+static int unsbi_output_put(unsb_output *out, const void *data, size_t size)
+{
+    int rc;
+
+    if (out->capacity > out->size + 1) {
+        size_t n = unsbi_min(size, out->capacity - 1 - (size_t)out->size);
+        memcpy(out->data + out->size, data, n);
+        out->data[out->size + n] = '\0';
+    }
+    out->size += (unsb_size)size;
+    if (out->write == NULL)
+        return UNSB_OK;
+    rc = out->write(out->context, data, size);
+    return rc > 0 ? UNSB_E_SINK : rc;
+}
+
+static int unsbi_output_restart(unsb_output *out)
+{
+    bool again = out->size != 0;
+
+    out->size = 0;
+    if (out->capacity != 0)
+        out->data[0] = '\0';
+    return again ? unsbi_output_put(out, "", 0) : UNSB_OK;
+}
+
+/* ======================================================================
+ * >>base64  RFC 4648
+ * ====================================================================== */
+
+#if UNSB_SMALL
+static char unsbi_base64_char(uint32_t bits)
+{
+    int v = (int)(bits & 63);
+
+    if (v < 26)
+        return (char)('A' + v);
+    if (v < 52)
+        return (char)('a' - 26 + v);
+    if (v < 62)
+        return (char)('0' - 52 + v);
+    return v == 62 ? '+' : '/';
+}
+
+static uint8_t unsbi_base64_value(uint8_t c)
+{
+    if ((uint8_t)(c - 'A') < 26)
+        return (uint8_t)(c - 'A');
+    if ((uint8_t)(c - 'a') < 26)
+        return (uint8_t)(c - 'a' + 26);
+    if (unsbi_is_digit(c))
+        return (uint8_t)(c - '0' + 52);
+    return c == '+' ? 62 : c == '/' ? 63 : 64;
+}
+#else
+static const char unsbi_base64_chars[65] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* By character from '+' to 'z'; 64: not of the alphabet. */
+static const uint8_t unsbi_base64_values[80] = {
+    62, 64, 64, 64, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64,
+    64, 64, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17,
+    18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64, 64, 26, 27, 28, 29, 30, 31,
+    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51};
+
+static char unsbi_base64_char(uint32_t v)
+{
+    return unsbi_base64_chars[v & 63];
+}
+
+static uint8_t unsbi_base64_value(uint8_t c)
+{
+    c = (uint8_t)(c - '+');
+    return c < sizeof unsbi_base64_values ? unsbi_base64_values[c] : 64;
+}
+#endif
+
+static void unsbi_base64_put(uint32_t v, uint8_t *out)
+{
+    out[0] = (uint8_t)unsbi_base64_char(v >> 18);
+    out[1] = (uint8_t)unsbi_base64_char(v >> 12);
+    out[2] = (uint8_t)unsbi_base64_char(v >> 6);
+    out[3] = (uint8_t)unsbi_base64_char(v);
+}
+
+/* Encodes the whole groups of 3 in the next `size` bytes. Each is read before it is written, so the
+ * output may overlap the input as long as it stays behind it. */
+static void unsbi_base64_groups(const uint8_t **in, size_t size, uint8_t **out)
+{
+    const uint8_t *p = *in;
+    uint8_t *q = *out;
+
+    for (; size >= 3; size -= 3) {
+        unsbi_base64_put((uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2], q);
+        p += 3;
+        q += 4;
+    }
+    *in = p;
+    *out = q;
+}
+
+/* The last 1 or 2 bytes, given as a number, padded. */
+static void unsbi_base64_tail(uint32_t bits, size_t count, uint8_t *out)
+{
+    unsbi_base64_put(bits << (count == 1 ? 16 : 8), out);
+    out[3] = '=';
+    if (count == 1)
+        out[2] = '=';
+}
+
+UNSB_API size_t unsb_base64_encode(unsb_base64 *state, const void *data, size_t size, char *out)
+{
+    const uint8_t *in = (const uint8_t *)data, *end = in + size;
+    uint8_t *p = (uint8_t *)out;
+
+    while (in < end) {
+        if (state->count == 0 && end - in >= 3) {
+            unsbi_base64_groups(&in, (size_t)(end - in), &p);
+            continue;
+        }
+        state->bits = state->bits << 8 | *in++;
+        if (++state->count == 3) {
+            unsbi_base64_put(state->bits, p);
+            p += 4;
+            state->count = 0;
+        }
+    }
+    return (size_t)(p - (uint8_t *)out);
+}
+
+UNSB_API size_t unsb_base64_encode_end(unsb_base64 *state, char *out)
+{
+    size_t count = state->count;
+
+    if (count != 0)
+        unsbi_base64_tail(state->bits & (count == 1 ? 0xFFu : 0xFFFFu), count, (uint8_t *)out);
+    state->count = 0;
+    return count != 0 ? 4 : 0;
+}
+
+/* `count` is the number of characters of the open group, `padding` that of the '=' seen: a padded
+ * group is the last one, so it stays open for good. */
+UNSB_API int unsb_base64_decode(unsb_base64 *state, const char *text, size_t size, void *out,
+                                size_t *out_size)
+{
+    const uint8_t *in = (const uint8_t *)text, *end = in + size;
+    uint8_t *p = (uint8_t *)out;
+    int rc = UNSB_OK;
+
+    while (in < end) {
+        uint8_t c, v;
+#if !UNSB_SMALL
+        if (state->count == 0 && state->padding == 0) {
+            while (end - in >= 4) {
+                uint8_t a = unsbi_base64_value(in[0]), b = unsbi_base64_value(in[1]);
+                uint8_t d = unsbi_base64_value(in[2]), e = unsbi_base64_value(in[3]);
+                if ((a | b | d | e) & 64)
+                    break;
+                p[0] = (uint8_t)(a << 2 | b >> 4);
+                p[1] = (uint8_t)(b << 4 | d >> 2);
+                p[2] = (uint8_t)(d << 6 | e);
+                in += 4;
+                p += 3;
+            }
+            if (in == end)
+                break;
+        }
+#endif
+        c = *in++;
+        v = unsbi_base64_value(c);
+        if (c == '=' && state->count >= 2 && state->count + state->padding < 4) {
+            /* RFC 4648 section 3.5: the bits that the padding stands for are 0 */
+            if (state->padding++ == 0 && (state->bits & (state->count == 2 ? 0x0Fu : 0x03u)) != 0)
+                rc = UNSB_E_BASE64;
+        } else if (v > 63 || state->padding != 0) {
+            rc = UNSB_E_BASE64;
+        } else {
+            state->bits = state->bits << 6 | v;
+            if (++state->count != 1)
+                *p++ = (uint8_t)(state->bits >> ((4 - state->count) * 2));
+            state->count &= 3;
+        }
+        if (rc != UNSB_OK)
+            break;
+    }
+    *out_size = (size_t)(p - (uint8_t *)out);
+    return rc;
+}
+
+UNSB_API int unsb_base64_decode_end(const unsb_base64 *state)
+{
+    bool whole = state->padding != 0 ? state->count + state->padding == 4 : state->count == 0;
+
+    return whole ? UNSB_OK : UNSB_E_BASE64;
+}
+
+/* ======================================================================
+ * >>encode  from bytes to text of a request: as they are, JSON-escaped,
+ *           percent-encoded, both, or base64
+ * ====================================================================== */
+
+enum {
+    UNSBI_AS_IS = 0,
+    UNSBI_AS_JSON = 1,
+    UNSBI_AS_URL = 2, /* may be joined with UNSBI_AS_JSON: escaped first */
+    UNSBI_AS_BASE64 = 4
+};
+
+/* The most that one unit of input (a byte, a UTF-8 sequence, a base64 group) becomes: four bytes or
+ * the escape \u0000, each of their non-alphanumerics percent-encoded. */
+#define UNSBI_UNIT_MAX 12
+
+typedef struct unsbi_encoding {
+    const uint8_t *in, *in_end; /* advanced past what was encoded */
+    uint8_t *out, *out_end;
+    uint8_t how;
+    bool last;     /* in_end is the end of the source */
+    bool in_place; /* `in` lies within [out, out_end): nothing unread may be overwritten */
+} unsbi_encoding;
+
+static size_t unsbi_room(const unsbi_encoding *e)
+{
+    return (size_t)((e->in_place ? (uint8_t *)e->in : e->out_end) - e->out);
+}
+
+static const char unsbi_hex_digits[17] = "0123456789abcdef";
+
+/* RFC 8259 section 7: `"`, `\` and the control characters. Returns the length. */
+static size_t unsbi_json_escape(uint8_t c, uint8_t *out)
+{
+    static const char named[] = "\"\\\bb\ff\nn\rr\tt";
+    size_t i;
+
+    out[0] = '\\';
+    out[1] = c;
+    if (c == '"' || c == '\\')
+        return 2;
+    for (i = 2; i < sizeof named - 1; i += 2)
+        if ((uint8_t)named[i] == c) {
+            out[1] = (uint8_t)named[i + 1];
+            return 2;
+        }
+    memcpy(out + 1, "u00", 3);
+    out[4] = (uint8_t)unsbi_hex_digits[c >> 4];
+    out[5] = (uint8_t)unsbi_hex_digits[c & 15];
+    return 6;
+}
+
+/* RFC 3986 section 2.3: all but the unreserved characters. Returns the end of what was written. */
+static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)
+{
+    uint8_t lower = (uint8_t)(c | 0x20);
+
+    if ((uint8_t)(lower - 'a') < 26 || unsbi_is_digit(c) || c == '-' || c == '.' || c == '_' ||
+        c == '~') {
+        *out++ = c;
+    } else {
+        *out++ = '%';
+        *out++ = (uint8_t)unsbi_hex_digits[c >> 4];
+        *out++ = (uint8_t)unsbi_hex_digits[c & 15];
+    }
+    return out;
+}
+
+/* One unit as JSON and/or percent-encoded. False: it ends beyond the input. */
+static int unsbi_encode_unit(unsbi_encoding *e, bool *cut)
+{
+    uint8_t unit[6], utf8[3] = {0, 0, 0};
+    size_t size = 0, i;
+    const uint8_t *p = e->in;
+
+    if ((e->how & UNSBI_AS_JSON) == 0) {
+        unit[size++] = *p++;
+    } else if (*p < 0x20 || *p == '"' || *p == '\\') {
+        size = unsbi_json_escape(*p++, unit);
+    } else {
+        do {
+            if (p == e->in_end) {
+                *cut = true;
+                return e->last ? UNSB_E_UTF8 : UNSB_OK;
+            }
+            if (!unsbi_utf8_next(utf8, *p))
+                return UNSB_E_UTF8;
+            unit[size++] = *p++;
+        } while (utf8[0] != 0);
+    }
+    e->in = p;
+    if ((e->how & UNSBI_AS_URL) == 0) {
+        memcpy(e->out, unit, size);
+        e->out += size;
+        return UNSB_OK;
+    }
+    for (i = 0; i < size; i++)
+        e->out = unsbi_percent(unit[i], e->out);
+    return UNSB_OK;
+}
+
+static void unsbi_encode_base64(unsbi_encoding *e)
+{
+    size_t left = (size_t)(e->in_end - e->in), room = unsbi_room(e);
+
+    /* in place, each group brings the output one byte nearer to the input */
+    room = e->in_place ? room * 3 : room / 4 * 3;
+    unsbi_base64_groups(&e->in, unsbi_min(left, room), &e->out);
+    left = (size_t)(e->in_end - e->in);
+    if (!e->last || left == 0 || left > 2 || e->out_end - e->out < 4)
+        return;
+    unsbi_base64_tail(left == 1 ? e->in[0] : (uint32_t)e->in[0] << 8 | e->in[1], left, e->out);
+    e->in += left;
+    e->out += 4;
+}
+
+/* Encodes whole units until the input or the room ends. */
+static int unsbi_encode(unsbi_encoding *e)
+{
+    size_t n;
+    bool cut = false;
+    int rc = UNSB_OK;
+
+    if (e->how == UNSBI_AS_BASE64) {
+        unsbi_encode_base64(e);
+        return UNSB_OK;
+    }
+    while (e->in < e->in_end && rc == UNSB_OK && !cut) {
+        n = 0;
+        if (e->how == UNSBI_AS_IS)
+            n = (size_t)(e->in_end - e->in);
+        else if (e->how == UNSBI_AS_JSON)
+            n = unsbi_plain_run(e->in, (size_t)(e->in_end - e->in));
+        if (n != 0) {
+            /* a run keeps its length, so in place it cannot overtake itself */
+            if (!e->in_place)
+                n = unsbi_min(n, unsbi_room(e));
+            if (n == 0)
+                break;
+            memmove(e->out, e->in, n);
+            e->in += n;
+            e->out += n;
+            continue;
+        }
+        if (unsbi_room(e) < UNSBI_UNIT_MAX)
+            break;
+        rc = unsbi_encode_unit(e, &cut);
+    }
+    return rc;
+}
+
+/* ======================================================================
+ * >>json-writer
+ * ====================================================================== */
+
+enum { UNSBI_WRITER_COMMA = 1, UNSBI_WRITER_KEYED = 2, UNSBI_WRITER_DONE = 4 };
+
+UNSB_API void unsb_json_writer_init(unsb_json_writer *writer, unsb_output *out)
+{
+    memset(writer, 0, sizeof *writer);
+    writer->out = out;
+    out->size = 0;
+    if (out->capacity != 0)
+        out->data[0] = '\0';
+}
+
+static void unsbi_json_put(unsb_json_writer *w, const char *text, size_t size)
+{
+    if (w->error == UNSB_OK && size != 0)
+        w->error = unsbi_output_put(w->out, text, size);
+}
+
+static bool unsbi_json_in_object(const unsb_json_writer *w)
+{
+    uint8_t top = (uint8_t)(w->depth - 1);
+
+    return w->depth != 0 && (w->arrays[top >> 3] >> (top & 7) & 1) == 0;
+}
+
+/* Before a value, or a key: is it in place here, and does a comma come first? */
+static void unsbi_json_before(unsb_json_writer *w, bool is_key)
+{
+    bool keyed = (w->flags & UNSBI_WRITER_KEYED) != 0;
+
+    if ((w->flags & UNSBI_WRITER_DONE) != 0 || (is_key && keyed) ||
+        unsbi_json_in_object(w) != (is_key || keyed)) {
+        if (w->error == UNSB_OK)
+            w->error = UNSB_E_ARGUMENT;
+        return;
+    }
+    if ((w->flags & UNSBI_WRITER_COMMA) != 0)
+        unsbi_json_put(w, ",", 1);
+    w->flags = is_key ? UNSBI_WRITER_KEYED : UNSBI_WRITER_COMMA;
+    if (!is_key && w->depth == 0)
+        w->flags = UNSBI_WRITER_DONE;
+}
+
+static void unsbi_json_value(unsb_json_writer *w, const char *text, size_t size)
+{
+    unsbi_json_before(w, false);
+    unsbi_json_put(w, text, size);
+}
+
+static void unsbi_json_begin(unsb_json_writer *w, const char *bracket, bool array)
+{
+    uint8_t bit = (uint8_t)(1u << (w->depth & 7));
+
+    unsbi_json_value(w, bracket, 1);
+    if (w->error == UNSB_OK && w->depth == sizeof w->arrays * 8)
+        w->error = UNSB_E_JSON_DEPTH;
+    if (w->error != UNSB_OK)
+        return;
+    w->arrays[w->depth >> 3] = (uint8_t)((w->arrays[w->depth >> 3] & ~bit) | (array ? bit : 0));
+    w->depth++;
+    w->flags = 0;
+}
+
+static void unsbi_json_end(unsb_json_writer *w, const char *bracket, bool array)
+{
+    if (w->error == UNSB_OK && (w->depth == 0 || unsbi_json_in_object(w) == array ||
+                                (w->flags & UNSBI_WRITER_KEYED) != 0))
+        w->error = UNSB_E_ARGUMENT;
+    unsbi_json_put(w, bracket, 1);
+    if (w->error != UNSB_OK)
+        return;
+    w->depth--;
+    w->flags = w->depth == 0 ? UNSBI_WRITER_DONE : UNSBI_WRITER_COMMA;
+}
+
+UNSB_API void unsb_json_object_begin(unsb_json_writer *writer)
+{
+    unsbi_json_begin(writer, "{", false);
+}
+
+UNSB_API void unsb_json_object_end(unsb_json_writer *writer)
+{
+    unsbi_json_end(writer, "}", false);
+}
+
+UNSB_API void unsb_json_array_begin(unsb_json_writer *writer)
+{
+    unsbi_json_begin(writer, "[", true);
+}
+
+UNSB_API void unsb_json_array_end(unsb_json_writer *writer)
+{
+    unsbi_json_end(writer, "]", true);
+}
+
+static void unsbi_json_quoted(unsb_json_writer *w, const char *text, size_t size)
+{
+    uint8_t piece[32];
+    unsbi_encoding e;
+
+    unsbi_json_put(w, "\"", 1);
+    e.in = (const uint8_t *)text;
+    e.in_end = e.in + size;
+    e.how = UNSBI_AS_JSON;
+    e.last = true;
+    e.in_place = false;
+    while (e.in < e.in_end && w->error == UNSB_OK) {
+        size_t run = unsbi_plain_run(e.in, (size_t)(e.in_end - e.in));
+        int rc;
+        if (run >= sizeof piece) {
+            unsbi_json_put(w, (const char *)e.in, run);
+            e.in += run;
+            continue;
+        }
+        e.out = piece;
+        e.out_end = piece + sizeof piece;
+        rc = unsbi_encode(&e);
+        unsbi_json_put(w, (const char *)piece, (size_t)(e.out - piece));
+        if (rc != UNSB_OK && w->error == UNSB_OK)
+            w->error = rc;
+    }
+    unsbi_json_put(w, "\"", 1);
+}
+
+UNSB_API void unsb_json_key(unsb_json_writer *writer, const char *key)
+{
+    unsbi_json_before(writer, true);
+    unsbi_json_quoted(writer, key, strlen(key));
+    unsbi_json_put(writer, ":", 1);
+}
+
+UNSB_API void unsb_json_string(unsb_json_writer *writer, const char *text, size_t size)
+{
+    unsbi_json_before(writer, false);
+    unsbi_json_quoted(writer, text, size);
+}
+
+UNSB_API void unsb_json_number(unsb_json_writer *writer, int64_t value)
+{
+    char digits[21];
+    char *p = unsbi_decimal(value < 0 ? 0u - (uint64_t)value : (uint64_t)value,
+                            digits + sizeof digits);
+
+    if (value < 0)
+        *--p = '-';
+    unsbi_json_value(writer, p, (size_t)(digits + sizeof digits - p));
+}
+
+UNSB_API void unsb_json_bool(unsb_json_writer *writer, bool value)
+{
+    unsbi_json_value(writer, value ? "true" : "false", value ? 4 : 5);
+}
+
+UNSB_API void unsb_json_null(unsb_json_writer *writer)
+{
+    unsbi_json_value(writer, "null", 4);
+}
+
+UNSB_API int unsb_json_writer_end(const unsb_json_writer *writer)
+{
+    if (writer->error != UNSB_OK)
+        return writer->error;
+    return (writer->flags & UNSBI_WRITER_DONE) != 0 ? UNSB_OK : UNSB_E_ARGUMENT;
+}
+
+/* ======================================================================
+ * >>json-reader
+ * ====================================================================== */
+
+/* Where the reader stands: what may come next. Between tokens the state says which; within a
+ * number or literal, which part. After a whole value it is NEXT, or END at the top. */
+enum {
+    UNSBI_JSON_VALUE,       /* a value must come */
+    UNSBI_JSON_FIRST_VALUE, /* after '[': a value or ']' */
+    UNSBI_JSON_FIRST_KEY,   /* after '{': a key or '}' */
+    UNSBI_JSON_NEXT_KEY,    /* after ',' in an object */
+    UNSBI_JSON_COLON,
+    UNSBI_JSON_NEXT,        /* after a value: ',' or the container's end */
+    UNSBI_JSON_END,         /* after the document: white space alone */
+    UNSBI_JSON_IN_LITERAL,
+    UNSBI_JSON_MINUS,       /* RFC 8259 section 6: "-" seen */
+    UNSBI_JSON_ZERO,        /* a leading 0: no digit may follow */
+    UNSBI_JSON_INT,
+    UNSBI_JSON_POINT,
+    UNSBI_JSON_FRACTION,
+    UNSBI_JSON_E,
+    UNSBI_JSON_E_SIGN,
+    UNSBI_JSON_POWER,
+    UNSBI_JSON_IN_STRING,
+    UNSBI_JSON_ESCAPE,      /* "\" seen */
+    UNSBI_JSON_HEX,         /* "\u" and `count` digits seen */
+    UNSBI_JSON_FAILED
+};
+
+enum { UNSBI_JSON_IS_KEY = 1, UNSBI_JSON_POWER_NEGATIVE = 2 };
+
+/* Powers of ten are kept within this; three of them add up within 16 bits. */
+#define UNSBI_EXPONENT_MAX 10000
+
+UNSB_API void unsb_json_reader_init(unsb_json_reader *reader)
+{
+    memset(reader, 0, sizeof *reader);
+}
+
+static int unsbi_json_fail(unsb_json_reader *r, int error)
+{
+    r->state = UNSBI_JSON_FAILED;
+    r->error = (int16_t)error;
+    return error;
+}
+
+static void unsbi_json_value_over(unsb_json_reader *r)
+{
+    r->state = r->depth == 0 ? UNSBI_JSON_END : UNSBI_JSON_NEXT;
+}
+
+static int unsbi_json_open(unsb_json_reader *r, bool array)
+{
+    uint8_t bit = (uint8_t)(1u << (r->depth & 7));
+    uint8_t *byte = &r->arrays[r->depth >> 3];
+
+    if (r->depth == UNSB_JSON_DEPTH)
+        return unsbi_json_fail(r, UNSB_E_JSON_DEPTH);
+    *byte = (uint8_t)((*byte & ~bit) | (array ? bit : 0));
+    r->depth++;
+    r->state = array ? UNSBI_JSON_FIRST_VALUE : UNSBI_JSON_FIRST_KEY;
+    return array ? UNSB_JSON_ARRAY_BEGIN : UNSB_JSON_OBJECT_BEGIN;
+}
+
+static bool unsbi_json_in_array(const unsb_json_reader *r)
+{
+    uint8_t top = (uint8_t)(r->depth - 1);
+
+    return (r->arrays[top >> 3] >> (top & 7) & 1) != 0;
+}
+
+static int unsbi_json_close(unsb_json_reader *r)
+{
+    int event = unsbi_json_in_array(r) ? UNSB_JSON_ARRAY_END : UNSB_JSON_OBJECT_END;
+
+    r->depth--;
+    unsbi_json_value_over(r);
+    return event;
+}
+
+/* A digit of the mantissa. Zeros wait until another digit follows them, so that 1000...000e-30 and
+ * 0.5000...000 stay exact. Digits beyond the mantissa's 64 bits are dropped: `inexact` says so. */
+static void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
+{
+    if (fraction && r->exponent > -UNSBI_EXPONENT_MAX)
+        r->exponent--;
+    else if (fraction)
+        r->inexact = true;
+    if (digit == 0 && r->mantissa == 0)
+        return;
+    r->zeros++; /* the places by which the mantissa would have to move up */
+    if (r->zeros > UNSBI_EXPONENT_MAX) {
+        r->zeros = UNSBI_EXPONENT_MAX;
+        r->inexact = true;
+    }
+    if (digit == 0)
+        return;
+    while (!r->inexact && r->zeros != 0) {
+        if (r->mantissa > (UINT64_MAX - 9) / 10) {
+            r->inexact = true;
+        } else {
+            r->mantissa = (r->mantissa << 3) + (r->mantissa << 1);
+            r->zeros--;
+        }
+    }
+    if (!r->inexact)
+        r->mantissa += digit;
+}
+
+/* One character of a number: false if it does not belong to it. */
+static bool unsbi_json_number_char(unsb_json_reader *r, uint8_t c)
+{
+    uint8_t state = r->state;
+
+    if (unsbi_is_digit(c)) {
+        c = (uint8_t)(c - '0');
+        if (state == UNSBI_JSON_ZERO)
+            return false;
+        if (state >= UNSBI_JSON_E) {
+            r->power = (uint16_t)(r->power < 1000 ? r->power * 10 + c : UNSBI_EXPONENT_MAX);
+            r->state = UNSBI_JSON_POWER;
+            return true;
+        }
+        unsbi_json_digit(r, c, state >= UNSBI_JSON_POINT);
+        r->state = state >= UNSBI_JSON_POINT                ? UNSBI_JSON_FRACTION
+                   : state == UNSBI_JSON_MINUS && c == 0 ? UNSBI_JSON_ZERO
+                                                         : UNSBI_JSON_INT;
+        return true;
+    }
+    if (c == '.' && (state == UNSBI_JSON_ZERO || state == UNSBI_JSON_INT)) {
+        r->state = UNSBI_JSON_POINT;
+    } else if ((c | 0x20) == 'e' && (state == UNSBI_JSON_ZERO || state == UNSBI_JSON_INT ||
+                                     state == UNSBI_JSON_FRACTION)) {
+        r->state = UNSBI_JSON_E;
+    } else if ((c == '+' || c == '-') && state == UNSBI_JSON_E) {
+        r->state = UNSBI_JSON_E_SIGN;
+        if (c == '-')
+            r->flags |= UNSBI_JSON_POWER_NEGATIVE;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static int unsbi_json_number_over(unsb_json_reader *r)
+{
+    int32_t exponent;
+
+    if (r->state != UNSBI_JSON_ZERO && r->state != UNSBI_JSON_INT &&
+        r->state != UNSBI_JSON_FRACTION && r->state != UNSBI_JSON_POWER)
+        return unsbi_json_fail(r, UNSB_E_JSON);
+    exponent = (r->flags & UNSBI_JSON_POWER_NEGATIVE) != 0 ? -(int32_t)r->power : r->power;
+    exponent += (int32_t)r->exponent + r->zeros;
+    if (r->power == UNSBI_EXPONENT_MAX)
+        r->inexact = true;
+    if (r->mantissa == 0) {
+        exponent = 0;
+        r->inexact = false;
+    }
+    r->exponent = (int16_t)exponent;
+    unsbi_json_value_over(r);
+    return UNSB_JSON_NUMBER;
+}
+
+UNSB_API int unsb_json_integer(const unsb_json_reader *reader, int64_t *value)
+{
+    uint64_t m = reader->mantissa, limit = (uint64_t)INT64_MAX + (reader->negative ? 1 : 0);
+    int16_t exponent = reader->exponent;
+
+    if (reader->inexact || exponent < 0 || exponent > 18)
+        return UNSB_E_JSON_NUMBER;
+    while (exponent-- > 0) {
+        if (m > (uint64_t)INT64_MAX / 10)
+            return UNSB_E_JSON_NUMBER;
+        m = (m << 3) + (m << 1);
+    }
+    if (m > limit)
+        return UNSB_E_JSON_NUMBER;
+    *value = !reader->negative ? (int64_t)m : m == limit ? INT64_MIN : -(int64_t)m;
+    return UNSB_OK;
+}
+
+/* The first character of a value. */
+static int unsbi_json_value_start(unsb_json_reader *r, uint8_t c)
+{
+    switch (c) {
+    case '{':
+        return unsbi_json_open(r, false);
+    case '[':
+        return unsbi_json_open(r, true);
+    case '"':
+        r->flags = 0;
+        r->state = UNSBI_JSON_IN_STRING;
+        return UNSB_JSON_MORE;
+    case 't':
+        r->literal = "true";
+        break;
+    case 'f':
+        r->literal = "false";
+        break;
+    case 'n':
+        r->literal = "null";
+        break;
+    default:
+        r->mantissa = 0;
+        r->exponent = 0;
+        r->power = 0;
+        r->zeros = 0;
+        r->flags = 0;
+        r->inexact = false;
+        r->negative = c == '-';
+        r->state = UNSBI_JSON_MINUS;
+        if (c != '-' && !(unsbi_is_digit(c) && unsbi_json_number_char(r, c)))
+            return unsbi_json_fail(r, UNSB_E_JSON);
+        return UNSB_JSON_MORE;
+    }
+    r->count = 1;
+    r->state = UNSBI_JSON_IN_LITERAL;
+    return UNSB_JSON_MORE;
+}
+
+static int unsbi_json_literal_char(unsb_json_reader *r, uint8_t c)
+{
+    if ((uint8_t)r->literal[r->count] != c)
+        return unsbi_json_fail(r, UNSB_E_JSON);
+    if (r->literal[++r->count] != '\0')
+        return UNSB_JSON_MORE;
+    unsbi_json_value_over(r);
+    return r->literal[0] == 't'   ? UNSB_JSON_TRUE
+           : r->literal[0] == 'f' ? UNSB_JSON_FALSE
+                                  : UNSB_JSON_NULL;
+}
+
+/* A character between values. */
+static int unsbi_json_between(unsb_json_reader *r, uint8_t c)
+{
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
+        return UNSB_JSON_MORE;
+    switch (r->state) {
+    case UNSBI_JSON_FIRST_VALUE:
+        if (c == ']')
+            return unsbi_json_close(r);
+        return unsbi_json_value_start(r, c);
+    case UNSBI_JSON_VALUE:
+        return unsbi_json_value_start(r, c);
+    case UNSBI_JSON_FIRST_KEY:
+    case UNSBI_JSON_NEXT_KEY:
+        if (c == '}' && r->state == UNSBI_JSON_FIRST_KEY)
+            return unsbi_json_close(r);
+        if (c != '"')
+            break;
+        r->flags = UNSBI_JSON_IS_KEY;
+        r->state = UNSBI_JSON_IN_STRING;
+        return UNSB_JSON_MORE;
+    case UNSBI_JSON_COLON:
+        if (c != ':')
+            break;
+        r->state = UNSBI_JSON_VALUE;
+        return UNSB_JSON_MORE;
+    case UNSBI_JSON_NEXT:
+        if (c == (unsbi_json_in_array(r) ? ']' : '}'))
+            return unsbi_json_close(r);
+        if (c != ',')
+            break;
+        r->state = unsbi_json_in_array(r) ? UNSBI_JSON_VALUE : UNSBI_JSON_NEXT_KEY;
+        return UNSB_JSON_MORE;
+    default:
+        break;
+    }
+    return unsbi_json_fail(r, UNSB_E_JSON);
+}
+
+/* RFC 3629 section 3. */
+static uint8_t unsbi_utf8_encode(uint32_t code, char out[4])
+{
+    uint8_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4, i;
+
+    for (i = size; i-- > 1; code >>= 6)
+        out[i] = (char)(0x80 | (code & 0x3F));
+    out[0] = (char)(size == 1 ? code : (0xF00u >> size & 0xFF) | code);
+    return size;
+}
+
+/* A character of an escape sequence. Returns how many bytes stand in `unescaped`, 0: the escape
+ * goes on (or was the first half of a surrogate pair), or an error. */
+static int unsbi_json_escape_char(unsb_json_reader *r, uint8_t c)
+{
+    static const char names[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
+    uint32_t code;
+    size_t i;
+
+    if (r->state == UNSBI_JSON_ESCAPE) {
+        r->state = UNSBI_JSON_HEX;
+        r->count = 0;
+        r->code = 0;
+        if (c == 'u')
+            return 0;
+        r->state = UNSBI_JSON_IN_STRING;
+        for (i = 0; i < sizeof names - 1; i += 2)
+            if ((uint8_t)names[i] == c) {
+                r->unescaped[0] = names[i + 1];
+                return r->surrogate != 0 ? UNSB_E_JSON_UTF8 : 1;
+            }
+        return UNSB_E_JSON;
+    }
+    c = unsbi_hex_value(c);
+    if (c > 15)
+        return UNSB_E_JSON;
+    r->code = (uint16_t)(r->code << 4 | c);
+    if (++r->count < 4)
+        return 0;
+    r->state = UNSBI_JSON_IN_STRING;
+    code = r->code;
+    if (r->surrogate != 0) { /* RFC 8259 section 7: a pair makes one character */
+        if ((code & 0xFC00) != 0xDC00)
+            return UNSB_E_JSON_UTF8;
+        code = 0x10000u + ((r->surrogate & 0x3FFu) << 10) + (code & 0x3FF);
+        r->surrogate = 0;
+    } else if ((code & 0xFC00) == 0xD800) {
+        r->surrogate = r->code;
+        return 0;
+    } else if ((code & 0xFC00) == 0xDC00) {
+        return UNSB_E_JSON_UTF8;
+    }
+    return unsbi_utf8_encode(code, r->unescaped);
+}
+
+static int unsbi_json_piece(unsb_json_reader *r, const uint8_t *text, size_t size)
+{
+    r->text = (const char *)text;
+    r->text_size = size;
+    r->partial = r->state >= UNSBI_JSON_IN_STRING;
+    return (r->flags & UNSBI_JSON_IS_KEY) != 0 ? UNSB_JSON_KEY : UNSB_JSON_STRING;
+}
+
+/* Within a string: moves its bytes together at `data`, up to its end or the end of the input. */
+static int unsbi_json_string(unsb_json_reader *r, uint8_t *data, size_t size, size_t *used)
+{
+    uint8_t *p = data, *end = data + size, *out = data;
+    int n = 0;
+
+    while (p < end && r->state >= UNSBI_JSON_IN_STRING) {
+        uint8_t c = *p;
+        if (r->state != UNSBI_JSON_IN_STRING) {
+            p++;
+            n = unsbi_json_escape_char(r, c);
+            if (n < 0)
+                return unsbi_json_fail(r, n);
+            /* An escape that began in an earlier piece can be longer than its part of this one. */
+            if (n > p - out)
+                break;
+            memcpy(out, r->unescaped, (size_t)n);
+            out += n;
+            n = 0;
+        } else if (r->utf8[0] != 0 || c >= 0x80) {
+            if (!unsbi_utf8_next(r->utf8, c) || r->surrogate != 0)
+                return unsbi_json_fail(r, UNSB_E_JSON_UTF8);
+            *out++ = c;
+            p++;
+        } else if (c == '\\') {
+            r->state = UNSBI_JSON_ESCAPE;
+            p++;
+        } else if (r->surrogate != 0) {
+            return unsbi_json_fail(r, UNSB_E_JSON_UTF8);
+        } else if (c == '"') {
+            p++;
+            unsbi_json_value_over(r);
+            if ((r->flags & UNSBI_JSON_IS_KEY) != 0)
+                r->state = UNSBI_JSON_COLON;
+        } else {
+            size_t run = unsbi_plain_run(p, (size_t)(end - p));
+            if (run == 0) /* a control character */
+                return unsbi_json_fail(r, UNSB_E_JSON);
+            if (out != p)
+                memmove(out, p, run);
+            out += run;
+            p += run;
+        }
+    }
+    *used = (size_t)(p - data);
+    if (n != 0)
+        return unsbi_json_piece(r, (const uint8_t *)r->unescaped, (size_t)n);
+    if (out == data && r->state >= UNSBI_JSON_IN_STRING)
+        return UNSB_JSON_MORE;
+    return unsbi_json_piece(r, data, (size_t)(out - data));
+}
+
+UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, size_t *used)
+{
+    uint8_t *p = (uint8_t *)data, *end = p + size;
+    int event = UNSB_JSON_MORE;
+    size_t n;
+
+    *used = 0;
+    if (reader->state == UNSBI_JSON_FAILED)
+        return reader->error;
+    while (p < end && event == UNSB_JSON_MORE) {
+        if (reader->state >= UNSBI_JSON_IN_STRING) {
+            n = 0;
+            event = unsbi_json_string(reader, p, (size_t)(end - p), &n);
+            p += n;
+        } else if (reader->state >= UNSBI_JSON_MINUS) {
+            if (unsbi_json_number_char(reader, *p))
+                p++;
+            else
+                event = unsbi_json_number_over(reader);
+        } else if (reader->state == UNSBI_JSON_IN_LITERAL) {
+            event = unsbi_json_literal_char(reader, *p++);
+        } else {
+            event = unsbi_json_between(reader, *p++);
+        }
+    }
+    *used = (size_t)(p - (uint8_t *)data);
+    return event;
+}
+
+UNSB_API int unsb_json_read_end(unsb_json_reader *reader)
+{
+    if (reader->state == UNSBI_JSON_FAILED)
+        return reader->error;
+    if (reader->state == UNSBI_JSON_END)
+        return UNSB_OK;
+    if (reader->depth == 0 && reader->state >= UNSBI_JSON_MINUS &&
+        reader->state < UNSBI_JSON_IN_STRING)
+        return unsbi_json_number_over(reader);
+    return unsbi_json_fail(reader, UNSB_E_JSON);
+}
+
+#if UNSB_SIGNING
+/* ======================================================================
+ * >>sha256  FIPS 180-4, block by block over memory that the caller owns
+ * ====================================================================== */
+
+static uint32_t unsbi_rotate(uint32_t x, unsigned n)
+{
+    return x >> n | x << (32 - n);
+}
+
+static void unsbi_sha256_start(uint32_t hash[8])
+{
+    static const uint32_t initial[8] = {0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au,
+                                        0x510E527Fu, 0x9B05688Cu, 0x1F83D9ABu, 0x5BE0CD19u};
+
+    memcpy(hash, initial, sizeof initial);
+}
+
+static const uint32_t unsbi_sha256_k[64] = {
+    0x428A2F98u, 0x71374491u, 0xB5C0FBCFu, 0xE9B5DBA5u, 0x3956C25Bu, 0x59F111F1u, 0x923F82A4u,
+    0xAB1C5ED5u, 0xD807AA98u, 0x12835B01u, 0x243185BEu, 0x550C7DC3u, 0x72BE5D74u, 0x80DEB1FEu,
+    0x9BDC06A7u, 0xC19BF174u, 0xE49B69C1u, 0xEFBE4786u, 0x0FC19DC6u, 0x240CA1CCu, 0x2DE92C6Fu,
+    0x4A7484AAu, 0x5CB0A9DCu, 0x76F988DAu, 0x983E5152u, 0xA831C66Du, 0xB00327C8u, 0xBF597FC7u,
+    0xC6E00BF3u, 0xD5A79147u, 0x06CA6351u, 0x14292967u, 0x27B70A85u, 0x2E1B2138u, 0x4D2C6DFCu,
+    0x53380D13u, 0x650A7354u, 0x766A0ABBu, 0x81C2C92Eu, 0x92722C85u, 0xA2BFE8A1u, 0xA81A664Bu,
+    0xC24B8B70u, 0xC76C51A3u, 0xD192E819u, 0xD6990624u, 0xF40E3585u, 0x106AA070u, 0x19A4C116u,
+    0x1E376C08u, 0x2748774Cu, 0x34B0BCB5u, 0x391C0CB3u, 0x4ED8AA4Au, 0x5B9CCA4Fu, 0x682E6FF3u,
+    0x748F82EEu, 0x78A5636Fu, 0x84C87814u, 0x8CC70208u, 0x90BEFFFAu, 0xA4506CEBu, 0xBEF9A3F7u,
+    0xC67178F2u};
+
+static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
+{
+    uint32_t w[16], s[8], t1, t2;
+    unsigned i;
+
+    memcpy(s, hash, sizeof s);
+    for (i = 0; i < 64; i++) {
+        uint32_t *x = &w[i & 15];
+        if (i < 16) {
+            *x = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 |
+                 block[3];
+            block += 4;
+        } else {
+            uint32_t a = w[(i + 1) & 15], b = w[(i + 14) & 15];
+            *x += w[(i + 9) & 15] + (unsbi_rotate(a, 7) ^ unsbi_rotate(a, 18) ^ a >> 3) +
+                  (unsbi_rotate(b, 17) ^ unsbi_rotate(b, 19) ^ b >> 10);
+        }
+        t1 = s[7] + *x + unsbi_sha256_k[i] + (s[6] ^ (s[4] & (s[5] ^ s[6]))) +
+             (unsbi_rotate(s[4], 6) ^ unsbi_rotate(s[4], 11) ^ unsbi_rotate(s[4], 25));
+        t2 = ((s[0] & s[1]) | (s[2] & (s[0] | s[1]))) +
+             (unsbi_rotate(s[0], 2) ^ unsbi_rotate(s[0], 13) ^ unsbi_rotate(s[0], 22));
+        memmove(s + 1, s, 7 * sizeof *s);
+        s[4] += t1;
+        s[0] = t1 + t2;
+    }
+    for (i = 0; i < 8; i++)
+        hash[i] += s[i];
+}
+
+/* Takes the whole blocks of data[0..size); returns how many bytes that was. */
+static size_t unsbi_sha256_blocks(uint32_t hash[8], const uint8_t *data, size_t size)
+{
+    size_t i;
+
+    for (i = 0; size - i >= 64; i += 64)
+        unsbi_sha256_block(hash, data + i);
+    return i;
+}
+
+/* Pads the last `tail` bytes (< 64), which stand in `scratch` (128 bytes), and ends the hash of
+ * `total` bytes. */
+static void unsbi_sha256_end(uint32_t hash[8], uint8_t *scratch, size_t tail, uint64_t total)
+{
+    size_t size = tail < 56 ? 64 : 128, i;
+
+    memset(scratch + tail, 0, size - tail);
+    scratch[tail] = 0x80;
+    total <<= 3;
+    for (i = 1; i <= 8; i++, total >>= 8)
+        scratch[size - i] = (uint8_t)total;
+    unsbi_sha256_blocks(hash, scratch, size);
+}
+
+static void unsbi_store_hash(const uint32_t hash[8], uint8_t *out)
+{
+    unsigned i;
+
+    for (i = 0; i < 32; i++)
+        out[i] = (uint8_t)(hash[i >> 2] >> (24 - 8 * (i & 3)));
+}
+
+/* RFC 2104: starts the inner (pad 0x36) or outer (0x5C) hash with the padded key. `scratch` holds
+ * 128 bytes and is overwritten. */
+static void unsbi_hmac_start(uint32_t hash[8], const char *key, uint8_t pad, uint8_t *scratch)
+{
+    size_t size = strlen(key), i;
+
+    if (size > 64) {
+        unsbi_sha256_start(hash);
+        i = unsbi_sha256_blocks(hash, (const uint8_t *)key, size);
+        memcpy(scratch, key + i, size - i);
+        unsbi_sha256_end(hash, scratch, size - i, size);
+        unsbi_store_hash(hash, scratch);
+        size = 32;
+    } else {
+        memcpy(scratch, key, size);
+    }
+    memset(scratch + size, 0, 64 - size);
+    for (i = 0; i < 64; i++)
+        scratch[i] ^= pad;
+    unsbi_sha256_start(hash);
+    unsbi_sha256_block(hash, scratch);
+}
+
+/* Ends the inner hash of `total` bytes after the key, whose last `tail` stand in `scratch`, and
+ * wraps the outer one around it. */
+static void unsbi_hmac_end(uint32_t hash[8], const char *key, uint8_t *scratch, size_t tail,
+                           uint64_t total)
+{
+    uint8_t inner[32];
+
+    unsbi_sha256_end(hash, scratch, tail, total + 64);
+    unsbi_store_hash(hash, inner);
+    unsbi_hmac_start(hash, key, 0x5C, scratch);
+    memcpy(scratch, inner, sizeof inner);
+    unsbi_sha256_end(hash, scratch, sizeof inner, 64 + sizeof inner);
+}
+#endif /* UNSB_SIGNING */
+
+/* ======================================================================
+ * >>request  The request writer: a generator that fills whatever room there
+ *            is and goes on where it stopped.
+ *
+ * A request is written by plain code that puts one segment after the other.
+ * For each buffer-full that code runs again from the start; the writer passes
+ * over the segments that are complete already, goes on within the one that was
+ * cut, and ignores what follows once the room is used up. So the state is
+ * two numbers: how many segments are complete, and how much of the next one's
+ * source is used.
+ * ====================================================================== */
+
+typedef struct unsbi_writer {
+    uint8_t *out, *end;
+    uint8_t *mark; /* where the body begins, if that is within this buffer-full */
+    uint32_t index;
+    uint32_t segment; /* the state */
+    unsb_size offset;
+    int error;
+    bool full; /* there is more, but no room */
+} unsbi_writer;
+
+/* Reads exactly `size` bytes at `offset`. */
+static int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_t *out, size_t size)
+{
+    while (size != 0) {
+        size_t part = unsbi_min(size, UNSBI_INT_MAX);
+        int n = source->read(source->context, offset, out, part);
+        if (n < 0)
+            return n;
+        if (n == 0 || (size_t)n > part)
+            return UNSB_E_SOURCE;
+        out += n;
+        offset += (unsb_size)n;
+        size -= (size_t)n;
+    }
+    return UNSB_OK;
+}
+
+/* How much to read at once into a room of this size, so that it can be encoded in place. */
+static size_t unsbi_read_size(size_t room, uint8_t how)
+{
+    if (how == UNSBI_AS_IS)
+        return room;
+    if (how == UNSBI_AS_BASE64)
+        return room / 4 * 3;
+    room -= UNSBI_UNIT_MAX;
+    return room - room / 8;
+}
+
+static void unsbi_put(unsbi_writer *w, const unsb_source *source, uint8_t how)
+{
+    if (w->full || w->error != UNSB_OK || w->index++ != w->segment)
+        return;
+    while (w->offset < source->size) {
+        size_t room = (size_t)(w->end - w->out), size;
+        unsb_size left = source->size - w->offset;
+        unsbi_encoding e;
+
+        if (room < (how == UNSBI_AS_IS ? 1u : UNSBI_UNIT_MAX + 4u)) {
+            w->full = true;
+            return;
+        }
+        e.in_place = source->read != NULL && how != UNSBI_AS_IS;
+        if (source->read != NULL) {
+            size = unsbi_read_size(room, how);
+            size = left < size ? (size_t)left : size;
+            e.in = how == UNSBI_AS_IS ? w->out : w->end - size;
+            w->error = unsbi_source_read(source, w->offset, (uint8_t *)e.in, size);
+            if (w->error != UNSB_OK)
+                return;
+        } else {
+            e.in = (const uint8_t *)source->data + w->offset;
+            size = left < (size_t)-1 ? (size_t)left : (size_t)-1;
+        }
+        e.in_end = e.in + size;
+        e.last = size == left;
+        e.how = how;
+        e.out = w->out;
+        e.out_end = w->end;
+        w->error = unsbi_encode(&e);
+        w->offset += (unsb_size)(size - (size_t)(e.in_end - e.in));
+        w->out = e.out;
+        if (w->error != UNSB_OK)
+            return;
+    }
+    w->segment++;
+    w->offset = 0;
+}
+
+static void unsbi_put_text(unsbi_writer *w, const char *text, uint8_t how)
+{
+    unsb_source source = unsb_text(text);
+
+    unsbi_put(w, &source, how);
+}
+
+static void unsbi_put_plain(unsbi_writer *w, const char *text)
+{
+    unsbi_put_text(w, text, UNSBI_AS_IS);
+}
+
+static void unsbi_put_number(unsbi_writer *w, unsb_size value)
+{
+    char digits[21];
+
+    digits[20] = '\0';
+    unsbi_put_plain(w, unsbi_decimal(value, digits + 20));
+}
+
+/* Of a list whose items are `per_item` segments each: the first one that is not complete. */
+static size_t unsbi_put_resume(unsbi_writer *w, uint32_t per_item, size_t count)
+{
+    size_t i = 0;
+
+    if (w->full || w->error != UNSB_OK)
+        return count;
+    while (i < count && w->segment > w->index && w->segment - w->index >= per_item) {
+        w->index += per_item;
+        i++;
+    }
+    return i;
+}
+
+static void unsbi_put_mark(unsbi_writer *w)
+{
+    if (w->full || w->error != UNSB_OK || w->index++ != w->segment)
+        return;
+    w->mark = w->out;
+    w->segment++;
+}
+
+/* ---- the parts of requests ---- */
+
+/* {"name":"value", ...}; four segments for each, and one */
+static void unsbi_put_env(unsbi_writer *w, const unsb_program *program, uint8_t how)
+{
+    size_t i = unsbi_put_resume(w, 4, program->env_count);
+
+    for (; i < program->env_count; i++) {
+        unsbi_put_text(w, i == 0 ? "{\"" : "\",\"", how);
+        unsbi_put_text(w, program->env[i].name, UNSBI_AS_JSON | how);
+        unsbi_put_text(w, "\":\"", how);
+        unsbi_put_text(w, program->env[i].value, UNSBI_AS_JSON | how);
+    }
+    unsbi_put_text(w, "\"}", how);
+}
+
+static const char *unsbi_network_name(unsb_network network)
+{
+    return network == UNSB_NETWORK_ZEROTRUST ? "zerotrust" : "semitrusted";
+}
+
+static void unsbi_put_files(unsbi_writer *w, const unsb_program *program)
+{
+    size_t i;
+
+    unsbi_put_plain(w, ",\"input_files\":[{");
+    for (i = 0; i < program->file_count; i++) {
+        const unsb_file *file = &program->files[i];
+        if (i != 0)
+            unsbi_put_plain(w, "\"},{");
+        if (file->name != NULL) {
+            unsbi_put_plain(w, "\"filename\":\"");
+            unsbi_put_text(w, file->name, UNSBI_AS_JSON);
+            unsbi_put_plain(w, "\",");
+        }
+        unsbi_put_plain(w, "\"content\":\"");
+        unsbi_put(w, &file->source, UNSBI_AS_BASE64);
+    }
+    unsbi_put_plain(w, "\"}]");
+}
+
+/* The body of POST /execute and /execute/async. */
+static void unsbi_put_execute_body(unsbi_writer *w, const unsb_client *client)
+{
+    const unsb_program *program = (const unsb_program *)client->input;
+
+    unsbi_put_plain(w, "{\"language\":\"");
+    unsbi_put_text(w, program->language, UNSBI_AS_JSON);
+    unsbi_put_plain(w, "\",\"code\":\"");
+    unsbi_put(w, &program->code, UNSBI_AS_JSON);
+    unsbi_put_plain(w, "\"");
+    if (program->env_count != 0) {
+        unsbi_put_plain(w, ",\"env\":");
+        unsbi_put_env(w, program, UNSBI_AS_IS);
+    }
+    if (program->network != UNSB_NETWORK_DEFAULT) {
+        unsbi_put_plain(w, ",\"network_mode\":\"");
+        unsbi_put_plain(w, unsbi_network_name(program->network));
+        unsbi_put_plain(w, "\"");
+    }
+    if (program->ttl_s != 0) {
+        unsbi_put_plain(w, ",\"ttl\":");
+        unsbi_put_number(w, program->ttl_s);
+    }
+    if (program->return_artifact)
+        unsbi_put_plain(w, ",\"return_artifact\":true");
+    if (program->return_wasm_artifact)
+        unsbi_put_plain(w, ",\"return_wasm_artifact\":true");
+    if (program->file_count != 0)
+        unsbi_put_files(w, program);
+    unsbi_put_plain(w, "}");
+}
+
+static void unsbi_put_run_body(unsbi_writer *w, const unsb_client *client)
+{
+    unsbi_put(w, &((const unsb_program *)client->input)->code, UNSBI_AS_IS);
+}
+
+/* Starts a query parameter: the first with '?', the others with '&'. */
+static void unsbi_put_parameter(unsbi_writer *w, bool *first, const char *name)
+{
+    unsbi_put_plain(w, *first ? "?" : "&");
+    unsbi_put_plain(w, name);
+    *first = false;
+}
+
+/* The query of POST /run and /run/async. */
+static void unsbi_put_run_query(unsbi_writer *w, const unsb_client *client)
+{
+    const unsb_program *program = (const unsb_program *)client->input;
+    bool first = true;
+
+    if (program->ttl_s != 0) {
+        unsbi_put_parameter(w, &first, "ttl=");
+        unsbi_put_number(w, program->ttl_s);
+    }
+    if (program->network != UNSB_NETWORK_DEFAULT) {
+        unsbi_put_parameter(w, &first, "network_mode=");
+        unsbi_put_plain(w, unsbi_network_name(program->network));
+    }
+    if (program->return_artifact)
+        unsbi_put_parameter(w, &first, "return_artifact=true");
+    if (program->return_wasm_artifact)
+        unsbi_put_parameter(w, &first, "return_wasm_artifact=true");
+    if (program->env_count != 0) {
+        unsbi_put_parameter(w, &first, "env=");
+        unsbi_put_env(w, program, UNSBI_AS_URL);
+    }
+}
+
+static void unsbi_put_job_id(unsbi_writer *w, const unsb_client *client)
+{
+    unsbi_put_text(w, client->result->job_id, UNSBI_AS_URL);
+}
+
+static void unsbi_put_call_path(unsbi_writer *w, const unsb_client *client)
+{
+    unsbi_put_plain(w, ((const unsb_call *)client->input)->path);
+}
+
+static void unsbi_put_call_body(unsbi_writer *w, const unsb_client *client)
+{
+    unsbi_put(w, &((const unsb_call *)client->input)->body, UNSBI_AS_IS);
+}
+
+/* ---- operations ---- */
+
+enum {
+    UNSBI_OP_SAFE = 0x01,  /* RFC 9110 section 9.2.1: may be repeated */
+    UNSBI_OP_SYNC = 0x02,  /* the answer comes when the program has ended */
+    UNSBI_OP_BY_ID = 0x04, /* result->job_id names the job */
+    UNSBI_OP_JOB = 0x08,   /* the answer must name a job */
+    UNSBI_OP_RAW = 0x10    /* unsb_request: the response body goes to result->out */
+};
+
+struct unsbi_fields;
+
+typedef struct unsbi_op {
+    const char *method;       /* NULL: unsb_call has it, with the content type */
+    const char *path;         /* what the target begins with */
+    const char *content_type; /* NULL: there is no body, not even an empty one */
+    void (*target)(unsbi_writer *w, const unsb_client *client); /* the rest; may be NULL */
+    void (*body)(unsbi_writer *w, const unsb_client *client);   /* may be NULL */
+    const struct unsbi_fields *fields; /* of a 2xx response; NULL: those of unsb_result */
+    bool (*again)(unsb_client *client, int rc); /* should it be sent again, in unsb_job_wait? */
+    uint8_t flags;
+} unsbi_op;
+
+static const char *unsbi_method(const unsb_client *client)
+{
+    const unsb_call *call = (const unsb_call *)client->input;
+
+    return client->op->method != NULL ? client->op->method : call->method;
+}
+
+static const char *unsbi_content_type(const unsb_client *client)
+{
+    const unsb_call *call = (const unsb_call *)client->input;
+
+    if (client->op->method != NULL)
+        return client->op->content_type;
+    /* RFC 9110 section 8.6: no Content-Length where the method gives content no meaning */
+    if (call->body.size == 0 && call->method[0] != 'P')
+        return NULL;
+    return call->content_type != NULL ? call->content_type : "application/json";
+}
+
+static void unsbi_put_target(unsbi_writer *w, const unsb_client *client)
+{
+    unsbi_put_plain(w, client->op->path);
+    if (client->op->target != NULL)
+        client->op->target(w, client);
+}
+
+#if UNSB_SIGNING
+static void unsbi_put_signature(unsbi_writer *w, const unsb_client *client)
+{
+    char hex[65];
+    unsigned i;
+
+    unsbi_put_plain(w, "\r\nX-Timestamp: ");
+    unsbi_put_number(w, client->u.tx.unix_time);
+    unsbi_put_plain(w, "\r\nX-Signature: ");
+    for (i = 0; i < 64; i++)
+        hex[i] = unsbi_hex_digits[client->u.tx.hash[i >> 3] >> (28 - 4 * (i & 7)) & 15];
+    hex[64] = '\0';
+    unsbi_put_plain(w, hex);
+}
+
+/* What is signed: "timestamp:METHOD:target:", then the body. */
+static void unsbi_put_signed(unsbi_writer *w, const unsb_client *client)
+{
+    unsbi_put_number(w, client->u.tx.unix_time);
+    unsbi_put_plain(w, ":");
+    unsbi_put_plain(w, unsbi_method(client));
+    unsbi_put_plain(w, ":");
+    unsbi_put_target(w, client);
+    unsbi_put_plain(w, ":");
+}
+#endif
+
+/* RFC 9112 section 3, RFC 9110 section 7.2 (Host). */
+static void unsbi_put_head(unsbi_writer *w, const unsb_client *client)
+{
+    const unsb_config *config = &client->config;
+    const char *type = unsbi_content_type(client);
+    bool ipv6 = false;
+    const char *p;
+
+    for (p = config->host; *p != '\0'; p++)
+        ipv6 = ipv6 || *p == ':';
+    unsbi_put_plain(w, unsbi_method(client));
+    unsbi_put_plain(w, " ");
+    unsbi_put_target(w, client);
+    unsbi_put_plain(w, ipv6 ? " HTTP/1.1\r\nHost: [" : " HTTP/1.1\r\nHost: ");
+    unsbi_put_plain(w, config->host);
+    if (ipv6)
+        unsbi_put_plain(w, "]");
+    if (config->port != 443) {
+        unsbi_put_plain(w, ":");
+        unsbi_put_number(w, config->port);
+    }
+    unsbi_put_plain(w, "\r\nAuthorization: Bearer ");
+    unsbi_put_plain(w, config->api_key);
+#if UNSB_SIGNING
+    if (config->secret_key != NULL)
+        unsbi_put_signature(w, client);
+#endif
+    if (type != NULL) {
+        unsbi_put_plain(w, "\r\nContent-Type: ");
+        unsbi_put_plain(w, type);
+        unsbi_put_plain(w, "\r\nContent-Length: ");
+        unsbi_put_number(w, client->u.tx.body_size);
+    }
+    if (config->no_keep_alive)
+        unsbi_put_plain(w, "\r\nConnection: close");
+    unsbi_put_plain(w, "\r\nAccept-Encoding: identity\r\nUser-Agent: unsandbox.h/" UNSB_VERSION_TEXT
+                       "\r\n\r\n");
+}
+
+/* Fills the I/O buffer from client->end on: with what is measured and signed, or with what is sent.
+ * Returns UNSB_PENDING while there is more. */
+static int unsbi_fill(unsb_client *client, bool measure)
+{
+    uint8_t *buffer = (uint8_t *)client->config.buffer, *start = buffer + client->end;
+    unsbi_writer w;
+    unsb_size body;
+
+    memset(&w, 0, sizeof w);
+    w.out = start;
+    w.end = buffer + client->config.buffer_size;
+    w.segment = client->u.tx.segment;
+    w.offset = client->u.tx.offset;
+    if (!measure)
+        unsbi_put_head(&w, client);
+#if UNSB_SIGNING
+    else if (client->config.secret_key != NULL)
+        unsbi_put_signed(&w, client);
+#endif
+    if (w.index < w.segment)
+        w.mark = start; /* the body began earlier, */
+    unsbi_put_mark(&w); /* or begins here, */
+    if (client->op->body != NULL)
+        client->op->body(&w, client);
+    client->u.tx.segment = w.segment;
+    client->u.tx.offset = w.offset;
+    client->end = (size_t)(w.out - buffer);
+    if (w.error != UNSB_OK)
+        return w.error;
+    body = w.mark != NULL ? (unsb_size)(w.out - w.mark) : 0; /* or has not begun yet */
+    client->u.tx.counted += body;
+    if (client->u.tx.counted < body)
+        return UNSB_E_REQUEST_SIZE;
+    return w.full ? UNSB_PENDING : UNSB_OK;
+}
+
+/* ======================================================================
+ * >>http  HTTP/1.1 response decoder (RFC 9112, RFC 9110)
+ * ====================================================================== */
+
+/* Where the decoder stands. Up to TRAILER_LF each byte is looked at alone; the last ones count
+ * bytes. A field's value is judged only when the line after it shows that it is not continued
+ * (obs-fold, RFC 9112 section 5.2). */
+enum {
+    UNSBI_HTTP_VERSION, /* "HTTP/1." and a digit; `digits` of these matched */
+    UNSBI_HTTP_STATUS,  /* a space and three digits */
+    UNSBI_HTTP_REASON,  /* to the end of the line */
+    UNSBI_HTTP_LINE,    /* at the start of a line */
+    UNSBI_HTTP_NAME,
+    UNSBI_HTTP_VALUE,
+    UNSBI_HTTP_SKIP,    /* the value of a field that does not matter */
+    UNSBI_HTTP_LINE_LF, /* after the CR of a line; */
+    UNSBI_HTTP_HEAD_LF, /* of the empty one */
+    UNSBI_HTTP_CHUNK_SIZE,
+    UNSBI_HTTP_CHUNK_EXT,
+    UNSBI_HTTP_CHUNK_LF,
+    UNSBI_HTTP_CHUNK_END_CR, /* after the chunk's data */
+    UNSBI_HTTP_CHUNK_END_LF,
+    UNSBI_HTTP_TRAILER,      /* at the start of a trailer line */
+    UNSBI_HTTP_TRAILER_SKIP,
+    UNSBI_HTTP_TRAILER_LF,
+    UNSBI_HTTP_CHUNK_DATA,
+    UNSBI_HTTP_LENGTH_DATA,
+    UNSBI_HTTP_CLOSE_DATA,
+    UNSBI_HTTP_OVER,
+    UNSBI_HTTP_FAILED
+};
+
+/* unsb_http.field: an index of the first list, or one of these */
+enum {
+    UNSBI_FIELD_CONNECTION,
+    UNSBI_FIELD_CONTENT_LENGTH,
+    UNSBI_FIELD_RETRY_AFTER,
+    UNSBI_FIELD_TRANSFER_ENCODING,
+    UNSBI_FIELD_NONE /* before the first field: a fold has nothing to continue */
+};
+static const char unsbi_http_fields[] =
+    "connection\0content-length\0retry-after\0transfer-encoding\0";
+
+enum { UNSBI_TOKEN_CHUNKED, UNSBI_TOKEN_CLOSE, UNSBI_TOKEN_KEEP_ALIVE };
+static const char unsbi_http_tokens[] = "chunked\0close\0keep-alive\0";
+
+#define UNSBI_NOT_A_NUMBER 0xFF /* unsb_http.digits: the value began with something else */
+
+UNSB_API void unsb_http_init(unsb_http *http, bool head_request)
+{
+    memset(http, 0, sizeof *http);
+    http->flags = head_request ? UNSB_HTTP_HEAD : 0;
+    http->field = UNSBI_FIELD_NONE;
+}
+
+/* RFC 9110 section 5.6.2 */
+static bool unsbi_is_token_char(uint8_t c)
+{
+    static const uint8_t set[16] = {0x00, 0x00, 0x00, 0x00, 0xFA, 0x6C, 0xFF, 0x03,
+                                    0xFE, 0xFF, 0xFF, 0xC7, 0xFF, 0xFF, 0xFF, 0x57};
+
+    return c < 0x80 && (set[c >> 3] >> (c & 7) & 1) != 0;
+}
+
+static uint8_t unsbi_lower(uint8_t c)
+{
+    return (uint8_t)(c - 'A') < 26 ? (uint8_t)(c | 0x20) : c;
+}
+
+/* number = number * base + digit; false where that overflows. */
+static bool unsbi_http_digit(unsb_http *h, uint8_t base, uint8_t digit)
+{
+    unsb_size n = h->number;
+
+    if (n > (base == 16 ? (unsb_size)-1 >> 4 : (unsb_size)-1 / 10))
+        return false;
+    n = base == 16 ? n << 4 : (n << 3) + (n << 1);
+    h->number = (unsb_size)(n + digit);
+    h->digits = 1;
+    return h->number >= n;
+}
+
+static void unsbi_http_element_start(unsb_http *h)
+{
+    h->number = 0;
+    h->digits = 0;
+    h->spaced = false;
+    unsbi_word_start(&h->token, unsbi_http_tokens);
+}
+
+/* An element of a list, or the whole value, is complete. */
+static int unsbi_http_element(unsb_http *h)
+{
+    uint8_t token = unsbi_word_end(&h->token);
+
+    switch (h->field) {
+    case UNSBI_FIELD_CONNECTION:
+        if (token == UNSBI_TOKEN_CLOSE)
+            h->flags |= UNSB_HTTP_CLOSE;
+        if (token == UNSBI_TOKEN_KEEP_ALIVE)
+            h->flags |= UNSB_HTTP_KEEP_ALIVE;
+        break;
+    case UNSBI_FIELD_CONTENT_LENGTH:
+        /* RFC 9112 section 6.3, item 5: several are fine only if they are the same */
+        if (h->digits == 0 || ((h->flags & UNSB_HTTP_LENGTH) != 0 && h->remaining != h->number))
+            return UNSB_E_HTTP;
+        h->flags |= UNSB_HTTP_LENGTH;
+        h->remaining = h->number;
+        break;
+    case UNSBI_FIELD_RETRY_AFTER:
+        h->flags |= UNSB_HTTP_RETRY_AFTER;
+        h->retry_after_s = h->digits != 1                         ? 0
+                           : (h->number >> 16 >> 16) != 0 ? UINT32_MAX
+                                                                  : (uint32_t)h->number;
+        break;
+    case UNSBI_FIELD_TRANSFER_ENCODING:
+        if (h->token.matched == 0) /* RFC 9110 section 5.6.1: empty elements are ignored */
+            break;
+        /* any other coding was not asked for; chunked twice is forbidden */
+        if (token != UNSBI_TOKEN_CHUNKED || (h->flags & UNSB_HTTP_CHUNKED) != 0)
+            return UNSB_E_HTTP;
+        h->flags |= UNSB_HTTP_CHUNKED;
+        break;
+    default:
+        break;
+    }
+    unsbi_http_element_start(h);
+    return UNSB_PENDING;
+}
+
+/* A character of the value of one of the four fields. */
+static int unsbi_http_value(unsb_http *h, uint8_t c)
+{
+    if (c == ' ' || c == '\t') {
+        h->spaced = h->digits != 0 || h->token.matched != 0;
+        return UNSB_PENDING;
+    }
+    if (h->field == UNSBI_FIELD_RETRY_AFTER) { /* RFC 9110 section 10.2.3: seconds or a date */
+        if (h->digits == UNSBI_NOT_A_NUMBER || h->spaced || !unsbi_is_digit(c))
+            h->digits = UNSBI_NOT_A_NUMBER;
+        else if (!unsbi_http_digit(h, 10, (uint8_t)(c - '0')))
+            h->number = (unsb_size)-1;
+        return UNSB_PENDING;
+    }
+    if (c == ',')
+        return unsbi_http_element(h);
+    if (h->field == UNSBI_FIELD_CONTENT_LENGTH) {
+        if (h->spaced || !unsbi_is_digit(c))
+            return UNSB_E_HTTP;
+        return unsbi_http_digit(h, 10, (uint8_t)(c - '0')) ? UNSB_PENDING : UNSB_E_RESPONSE_SIZE;
+    }
+    unsbi_word_next(&h->token, h->spaced ? '\0' : unsbi_lower(c));
+    return UNSB_PENDING;
+}
+
+/* The head is complete: RFC 9112 section 6.3 says what follows. */
+static int unsbi_http_head_over(unsb_http *h)
+{
+    uint8_t flags = h->flags;
+    bool framed = (flags & (UNSB_HTTP_CHUNKED | UNSB_HTTP_LENGTH)) != 0;
+
+    if (h->status < 200) {
+        if (h->status == 101) /* nothing was offered to switch to */
+            return UNSB_E_HTTP;
+        h->flags &= UNSB_HTTP_HEAD;
+        h->status = 0;
+        h->digits = 0;
+        h->retry_after_s = 0;
+        h->state = UNSBI_HTTP_VERSION;
+        return UNSB_PENDING;
+    }
+    /* section 6.1: both, or chunks from HTTP/1.0, are signs of a message that was tampered with */
+    if ((flags & UNSB_HTTP_CHUNKED) != 0 && (flags & (UNSB_HTTP_LENGTH | UNSB_HTTP_1_0)) != 0)
+        return UNSB_E_HTTP;
+    if ((flags & UNSB_HTTP_1_0) != 0 && (flags & UNSB_HTTP_KEEP_ALIVE) == 0)
+        flags |= UNSB_HTTP_CLOSE;
+    h->flags = flags | UNSB_HTTP_BODY;
+    if ((flags & UNSB_HTTP_HEAD) != 0 || h->status == 204 || h->status == 304) {
+        h->state = UNSBI_HTTP_OVER;
+    } else if ((flags & UNSB_HTTP_CHUNKED) != 0) {
+        unsbi_http_element_start(h);
+        h->state = UNSBI_HTTP_CHUNK_SIZE;
+    } else if (framed) {
+        h->state = h->remaining != 0 ? UNSBI_HTTP_LENGTH_DATA : UNSBI_HTTP_OVER;
+    } else {
+        h->flags |= UNSB_HTTP_CLOSE;
+        h->state = UNSBI_HTTP_CLOSE_DATA;
+    }
+    return UNSB_PENDING;
+}
+
+/* A byte of the status line. */
+static int unsbi_http_status_line(unsb_http *h, uint8_t c)
+{
+    static const char version[] = "HTTP/1.";
+
+    if (h->state == UNSBI_HTTP_VERSION) {
+        if (h->digits < 7) {
+            if (c != (uint8_t)version[h->digits])
+                return UNSB_E_HTTP;
+        } else {
+            if (!unsbi_is_digit(c))
+                return UNSB_E_HTTP;
+            if (c == '0')
+                h->flags |= UNSB_HTTP_1_0;
+            h->state = UNSBI_HTTP_STATUS;
+        }
+    } else if (h->digits == 8) {
+        if (c != ' ')
+            return UNSB_E_HTTP;
+    } else if (h->digits < 12) {
+        if (!unsbi_is_digit(c))
+            return UNSB_E_HTTP;
+        h->status = (uint16_t)(h->status * 10 + (c - '0'));
+    } else {
+        /* section 4: the space belongs to the reason phrase, and both are often left out */
+        h->state = UNSBI_HTTP_REASON;
+        if (h->status < 100 || h->status > 599 || (c != ' ' && c != '\r' && c != '\n'))
+            return UNSB_E_HTTP;
+    }
+    h->digits++;
+    return UNSB_PENDING;
+}
+
+/* A byte at the start of a line of the head. */
+static int unsbi_http_line(unsb_http *h, uint8_t c)
+{
+    int rc;
+
+    if (c == ' ' || c == '\t') {
+        if (h->field == UNSBI_FIELD_NONE)
+            return UNSB_E_HTTP;
+        h->state = h->field < UNSBI_FIELD_NONE ? UNSBI_HTTP_VALUE : UNSBI_HTTP_SKIP;
+        return h->field < UNSBI_FIELD_NONE ? unsbi_http_value(h, c) : UNSB_PENDING;
+    }
+    if (h->field < UNSBI_FIELD_NONE) {
+        rc = unsbi_http_element(h);
+        if (rc < 0)
+            return rc;
+    }
+    h->field = UNSBI_FIELD_NONE;
+    if (c == '\r') {
+        h->state = UNSBI_HTTP_HEAD_LF;
+        return UNSB_PENDING;
+    }
+    if (c == '\n') /* section 2.2: a lone LF may be taken for a line's end, in a head */
+        return unsbi_http_head_over(h);
+    if (!unsbi_is_token_char(c))
+        return UNSB_E_HTTP;
+    unsbi_word_start(&h->token, unsbi_http_fields);
+    unsbi_word_next(&h->token, unsbi_lower(c));
+    h->state = UNSBI_HTTP_NAME;
+    return UNSB_PENDING;
+}
+
+static int unsbi_http_name(unsb_http *h, uint8_t c)
+{
+    if (c == ':') {
+        h->field = unsbi_word_end(&h->token);
+        h->state = h->field == UNSBI_NO_WORD ? UNSBI_HTTP_SKIP : UNSBI_HTTP_VALUE;
+        unsbi_http_element_start(h);
+        return UNSB_PENDING;
+    }
+    if (!unsbi_is_token_char(c)) /* section 5.1: not even white space before the colon */
+        return UNSB_E_HTTP;
+    unsbi_word_next(&h->token, unsbi_lower(c));
+    return UNSB_PENDING;
+}
+
+/* A byte of a text that ends with the line: a value, the reason, a trailer. */
+static int unsbi_http_text(unsb_http *h, uint8_t c)
+{
+    bool trailer = h->state == UNSBI_HTTP_TRAILER_SKIP;
+
+    if (c == '\r')
+        h->state = trailer ? UNSBI_HTTP_TRAILER_LF : UNSBI_HTTP_LINE_LF;
+    else if (c == '\n')
+        h->state = trailer ? UNSBI_HTTP_TRAILER : UNSBI_HTTP_LINE;
+    else if (c < ' ' && c != '\t') /* RFC 9110 section 5.5 */
+        return UNSB_E_HTTP;
+    else if (h->state == UNSBI_HTTP_VALUE)
+        return unsbi_http_value(h, c);
+    return UNSB_PENDING;
+}
+
+/* A byte of the chunked coding's own (section 7.1). Lone LFs are not accepted here: they are how
+ * two readers come to see two different messages. */
+static int unsbi_http_chunk(unsb_http *h, uint8_t c)
+{
+    uint8_t v;
+
+    switch (h->state) {
+    case UNSBI_HTTP_CHUNK_SIZE:
+        v = unsbi_hex_value(c);
+        if (v < 16 && !h->spaced)
+            return unsbi_http_digit(h, 16, v) ? UNSB_PENDING : UNSB_E_RESPONSE_SIZE;
+        if (h->digits == 0)
+            return UNSB_E_HTTP;
+        h->spaced = true;
+        if (c == ' ' || c == '\t')
+            return UNSB_PENDING;
+        if (c != ';' && c != '\r')
+            return UNSB_E_HTTP;
+        h->state = c == ';' ? UNSBI_HTTP_CHUNK_EXT : UNSBI_HTTP_CHUNK_LF;
+        return UNSB_PENDING;
+    case UNSBI_HTTP_CHUNK_EXT:
+        if (c == '\r')
+            h->state = UNSBI_HTTP_CHUNK_LF;
+        else if (c < ' ' && c != '\t')
+            return UNSB_E_HTTP;
+        return UNSB_PENDING;
+    case UNSBI_HTTP_CHUNK_END_CR:
+        h->state = UNSBI_HTTP_CHUNK_END_LF;
+        return c == '\r' ? UNSB_PENDING : UNSB_E_HTTP;
+    case UNSBI_HTTP_CHUNK_END_LF:
+        h->state = UNSBI_HTTP_CHUNK_SIZE;
+        return c == '\n' ? UNSB_PENDING : UNSB_E_HTTP;
+    default: /* UNSBI_HTTP_CHUNK_LF */
+        h->remaining = h->number;
+        unsbi_http_element_start(h);
+        h->state = h->remaining != 0 ? UNSBI_HTTP_CHUNK_DATA : UNSBI_HTTP_TRAILER;
+        if (h->remaining != 0)
+            h->head_size = 0;
+        return c == '\n' ? UNSB_PENDING : UNSB_E_HTTP;
+    }
+}
+
+static int unsbi_http_byte(unsb_http *h, uint8_t c)
+{
+    switch (h->state) {
+    case UNSBI_HTTP_STATUS:
+    case UNSBI_HTTP_VERSION: {
+        int rc = unsbi_http_status_line(h, c);
+        return h->state == UNSBI_HTTP_REASON && rc == UNSB_PENDING ? unsbi_http_text(h, c) : rc;
+    }
+    case UNSBI_HTTP_LINE:
+        return unsbi_http_line(h, c);
+    case UNSBI_HTTP_NAME:
+        return unsbi_http_name(h, c);
+    case UNSBI_HTTP_LINE_LF:
+        h->state = UNSBI_HTTP_LINE;
+        return c == '\n' ? UNSB_PENDING : UNSB_E_HTTP;
+    case UNSBI_HTTP_HEAD_LF:
+        return c == '\n' ? unsbi_http_head_over(h) : UNSB_E_HTTP;
+    case UNSBI_HTTP_TRAILER: /* section 7.1.2: trailers may be discarded */
+        if (c == '\n') {
+            h->state = UNSBI_HTTP_OVER;
+            return UNSB_PENDING;
+        }
+        if (c == '\r') {
+            h->field = UNSBI_FIELD_NONE;
+            h->state = UNSBI_HTTP_TRAILER_LF;
+            return UNSB_PENDING;
+        }
+        h->field = 0;
+        h->state = UNSBI_HTTP_TRAILER_SKIP;
+        return unsbi_http_text(h, c);
+    case UNSBI_HTTP_TRAILER_LF:
+        h->state = h->field == UNSBI_FIELD_NONE ? UNSBI_HTTP_OVER : UNSBI_HTTP_TRAILER;
+        return c == '\n' ? UNSB_PENDING : UNSB_E_HTTP;
+    case UNSBI_HTTP_REASON:
+    case UNSBI_HTTP_VALUE:
+    case UNSBI_HTTP_SKIP:
+    case UNSBI_HTTP_TRAILER_SKIP:
+        return unsbi_http_text(h, c);
+    default:
+        return unsbi_http_chunk(h, c);
+    }
+}
+
+/* How many bytes of a line's text need no look: no control characters among them. */
+static size_t unsbi_http_skip(const unsb_http *h, const uint8_t *data, size_t size)
+{
+    size_t i = 0;
+
+#if !UNSB_SMALL
+    if (h->state != UNSBI_HTTP_SKIP)
+        return 0;
+    while (size - i >= 8) {
+        uint64_t x = unsbi_load64(data + i);
+        if (((x - 0x20 * UNSBI_ONES) & ~x & 0x80 * UNSBI_ONES) != 0)
+            break;
+        i += 8;
+    }
+#else
+    (void)h;
+    (void)data;
+    (void)size;
+#endif
+    return i;
+}
+
+UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size_t *used,
+                            size_t *body)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    size_t i = 0, n;
+    int rc;
+
+    *body = 0;
+    for (;;) {
+        *used = i;
+        if (http->state == UNSBI_HTTP_FAILED)
+            return http->error;
+        if (http->state == UNSBI_HTTP_OVER)
+            return UNSB_OK;
+        if (i == size)
+            return UNSB_PENDING;
+        if (http->state >= UNSBI_HTTP_CHUNK_DATA)
+            break;
+        rc = UNSB_E_HEAD_SIZE;
+        if (http->head_size < UNSB_HTTP_HEAD_LIMIT) {
+            n = unsbi_http_skip(http, p + i, unsbi_min(size - i, (size_t)UNSB_HTTP_HEAD_LIMIT -
+                                                                     1 - http->head_size));
+            i += n;
+            http->head_size = (uint16_t)(http->head_size + n);
+            rc = UNSB_PENDING;
+            if (i < size) {
+                http->head_size++;
+                rc = unsbi_http_byte(http, p[i++]);
+            }
+        }
+        if (rc < 0) {
+            http->state = UNSBI_HTTP_FAILED;
+            http->error = (int16_t)rc;
+        }
+    }
+    n = size - i;
+    if (http->state != UNSBI_HTTP_CLOSE_DATA) {
+        if (n > http->remaining)
+            n = (size_t)http->remaining;
+        http->remaining -= (unsb_size)n;
+        if (http->remaining == 0)
+            http->state = http->state == UNSBI_HTTP_CHUNK_DATA ? UNSBI_HTTP_CHUNK_END_CR
+                                                               : UNSBI_HTTP_OVER;
+    }
+    *used = i + n;
+    *body = n;
+    return http->state == UNSBI_HTTP_OVER ? UNSB_OK : UNSB_PENDING;
+}
+
+UNSB_API int unsb_http_end(const unsb_http *http)
+{
+    if (http->state == UNSBI_HTTP_FAILED)
+        return http->error;
+    return http->state == UNSBI_HTTP_OVER || http->state == UNSBI_HTTP_CLOSE_DATA
+               ? UNSB_OK
+               : UNSB_E_TRUNCATED;
+}
+
+/* ======================================================================
+ * >>result  From JSON paths to the fields of unsb_result
+ *
+ * The reader's events are followed down the paths that are known: rx.depth is
+ * the depth of the innermost container on such a path; whatever lies deeper is
+ * skipped. The root object, its "result" and the items of "jobs" hold the same
+ * fields; the items of "artifacts" hold their own two.
+ * ====================================================================== */
+
+enum {
+    UNSBI_KIND_NONE,
+    UNSBI_KIND_TEXT, /* arg: the array's size */
+    UNSBI_KIND_ID,   /* likewise, and it must fit */
+    UNSBI_KIND_INT32, /* arg: the bit in `given`, or 0 */
+    UNSBI_KIND_INT64,
+    UNSBI_KIND_BOOL,
+    UNSBI_KIND_OUTPUT,
+    UNSBI_KIND_STATUS,
+    UNSBI_KIND_RESULT, /* an object with more fields */
+    UNSBI_KIND_LIST,   /* arg: UNSBI_LIST_... */
+    UNSBI_KIND_FILENAME, /* in artifacts alone, as the next */
+    UNSBI_KIND_CONTENT
+};
+
+enum { UNSBI_LIST_NONE, UNSBI_LIST_ARTIFACTS, UNSBI_LIST_JOBS, UNSBI_LIST_LANGUAGES };
+
+typedef struct unsbi_field {
+    uint16_t offset;
+    uint8_t kind;
+    uint8_t arg;
+} unsbi_field;
+
+typedef struct unsbi_fields {
+    const char *names; /* for unsbi_word_start(), in the order of `field` */
+    const unsbi_field *field;
+} unsbi_fields;
+
+#define UNSBI_AT(type, member) (uint16_t) offsetof(type, member)
+#define UNSBI_SIZE(type, member) (uint8_t)sizeof(((type *)0)->member)
+#define UNSBI_TEXT(member)                                                                         \
+    {UNSBI_AT(unsb_result, member), UNSBI_KIND_TEXT, UNSBI_SIZE(unsb_result, member)}
+#define UNSBI_FIELD(member, kind, arg) {UNSBI_AT(unsb_result, member), UNSBI_KIND_##kind, arg}
+
+static const char unsbi_result_names[] =
+    "artifacts\0completed_at\0concurrency_limit\0content_base64\0created_at\0detected_language\0"
+    "error\0execution_mode\0exit_code\0filename\0job_id\0jobs\0language\0languages\0message\0"
+    "network_mode\0result\0started_at\0status\0stderr\0stdout\0submitted_at\0success\0"
+    "total_time_ms\0";
+
+static const unsbi_field unsbi_result_field[] = {
+    {0, UNSBI_KIND_LIST, UNSBI_LIST_ARTIFACTS},
+    UNSBI_FIELD(completed_at, INT64, UNSB_GIVEN_COMPLETED_AT),
+    UNSBI_FIELD(concurrency_limit, INT32, UNSB_GIVEN_CONCURRENCY_LIMIT),
+    {0, UNSBI_KIND_CONTENT, 0},
+    UNSBI_FIELD(created_at, INT64, UNSB_GIVEN_CREATED_AT),
+    UNSBI_TEXT(detected_language),
+    UNSBI_TEXT(error),
+    UNSBI_TEXT(execution_mode),
+    UNSBI_FIELD(exit_code, INT32, UNSB_GIVEN_EXIT_CODE),
+    UNSBI_FIELD(artifact_name, FILENAME, 0),
+    UNSBI_FIELD(job_id, ID, UNSB_JOB_ID_SIZE),
+    {0, UNSBI_KIND_LIST, UNSBI_LIST_JOBS},
+    UNSBI_TEXT(language),
+    {0, UNSBI_KIND_LIST, UNSBI_LIST_LANGUAGES},
+    UNSBI_TEXT(message),
+    UNSBI_TEXT(network_mode),
+    {0, UNSBI_KIND_RESULT, 0},
+    UNSBI_FIELD(started_at, INT64, UNSB_GIVEN_STARTED_AT),
+    UNSBI_FIELD(status, STATUS, 0),
+    UNSBI_FIELD(err, OUTPUT, 0),
+    UNSBI_FIELD(out, OUTPUT, 0),
+    UNSBI_TEXT(submitted_at),
+    UNSBI_FIELD(success, BOOL, UNSB_GIVEN_SUCCESS),
+    UNSBI_FIELD(total_time_ms, INT64, UNSB_GIVEN_TOTAL_TIME_MS)};
+
+static const unsbi_fields unsbi_result_fields = {unsbi_result_names, unsbi_result_field};
+
+#define UNSBI_KEY_FIELD(member, kind) {UNSBI_AT(unsb_key, member), UNSBI_KIND_##kind, 0}
+
+static const char unsbi_key_names[] =
+    "burst\0concurrency\0rate_per_minute\0reason\0tier\0valid\0";
+
+static const unsbi_field unsbi_key_field[] = {
+    UNSBI_KEY_FIELD(burst, INT32),
+    UNSBI_KEY_FIELD(concurrency, INT32),
+    UNSBI_KEY_FIELD(rate_per_minute, INT32),
+    {UNSBI_AT(unsb_key, reason), UNSBI_KIND_TEXT, UNSBI_SIZE(unsb_key, reason)},
+    {UNSBI_AT(unsb_key, tier), UNSBI_KIND_TEXT, UNSBI_SIZE(unsb_key, tier)},
+    UNSBI_KEY_FIELD(valid, BOOL)};
+
+static const unsbi_fields unsbi_key_fields = {unsbi_key_names, unsbi_key_field};
+
+static const char unsbi_status_names[] =
+    "cancelled\0completed\0failed\0pending\0running\0timeout\0";
+
+static const uint8_t unsbi_status_values[] = {UNSB_STATUS_CANCELLED, UNSB_STATUS_COMPLETED,
+                                              UNSB_STATUS_FAILED,    UNSB_STATUS_PENDING,
+                                              UNSB_STATUS_RUNNING,   UNSB_STATUS_TIMEOUT};
+
+/* unsb_client.flags */
+enum {
+    UNSBI_CONNECTED = 0x01, /* the transport is, or is about to be */
+    UNSBI_SENT = 0x02,      /* the transport took some of the request */
+    UNSBI_BLOCKED = 0x04,   /* the last call of the transport could do nothing */
+    UNSBI_PROBE = 0x08,     /* while sending: see whether the answer comes early */
+    UNSBI_UNUSABLE = 0x10,  /* the connection cannot be used for another request */
+    UNSBI_DELIVERED = 0x20, /* a part of the response reached the caller */
+    UNSBI_ENTERED = 0x40,   /* within unsb_poll(): callbacks may be running */
+    UNSBI_ABORT = 0x80      /* unsb_abort() was called from one */
+};
+
+static void unsbi_result_reset(unsb_client *client)
+{
+    unsb_result *r = client->result;
+
+    memset((char *)r + offsetof(unsb_result, given), 0,
+           offsetof(unsb_result, job_id) - offsetof(unsb_result, given));
+    if ((client->op->flags & UNSBI_OP_BY_ID) == 0)
+        r->job_id[0] = '\0';
+    memset((char *)r + offsetof(unsb_result, language), 0,
+           sizeof *r - offsetof(unsb_result, language));
+}
+
+/* After a callback: its code, or that it asked for the operation to be stopped. */
+static int unsbi_called(const unsb_client *client, int rc)
+{
+    if (rc == UNSB_OK && (client->flags & UNSBI_ABORT) != 0)
+        return UNSB_E_ABORTED;
+    return rc > 0 ? UNSB_E_SINK : rc;
+}
+
+static int unsbi_deliver(unsb_client *client, unsb_output *out, const void *data, size_t size)
+{
+    if (size == 0)
+        return UNSB_OK;
+    client->flags |= UNSBI_DELIVERED;
+    return unsbi_called(client, unsbi_output_put(out, data, size));
+}
+
+static int unsbi_artifact(unsb_client *client, const void *data, size_t size, bool end)
+{
+    unsb_result *r = client->result;
+    unsb_artifact artifact;
+
+    if (r->on_artifact == NULL)
+        return UNSB_OK;
+    artifact.index = client->u.rx.index;
+    artifact.filename = r->artifact_name.capacity != 0 ? r->artifact_name.data : "";
+    artifact.data = data;
+    artifact.size = size;
+    artifact.end = end;
+    client->flags |= UNSBI_DELIVERED;
+    return unsbi_called(client, r->on_artifact(r->context, &artifact));
+}
+
+/* Is rx.depth that of the list itself, not of an item? */
+static bool unsbi_in_list(const unsb_client *client)
+{
+    return client->u.rx.list != UNSBI_LIST_NONE && client->u.rx.depth == client->u.rx.list_depth;
+}
+
+/* A list's item is complete. */
+static int unsbi_item_over(unsb_client *client)
+{
+    unsb_result *r = client->result;
+    int rc = UNSB_OK;
+
+    if (client->u.rx.list == UNSBI_LIST_ARTIFACTS) {
+        rc = unsb_base64_decode_end(&client->u.rx.base64);
+        if (rc == UNSB_OK)
+            rc = unsbi_artifact(client, "", 0, true);
+    } else if (r->on_item != NULL) {
+        client->flags |= UNSBI_DELIVERED;
+        rc = unsbi_called(client, r->on_item(r->context, r));
+    }
+    client->u.rx.index++;
+    return rc;
+}
+
+static int unsbi_content(unsb_client *client, char *text, size_t size, bool fresh)
+{
+    int rc;
+
+    if (fresh && client->u.rx.content) /* what was delivered cannot be taken back */
+        return UNSB_E_RESPONSE;
+    client->u.rx.content = true;
+    rc = unsb_base64_decode(&client->u.rx.base64, text, size, text, &size);
+    if (rc == UNSB_OK && size != 0)
+        rc = unsbi_artifact(client, text, size, false);
+    return rc;
+}
+
+/* Appends to a text of a fixed size; rx.count is its length so far. */
+static int unsbi_text(unsb_client *client, const unsbi_field *field, char *array, const char *text,
+                      size_t size, bool fresh)
+{
+    size_t at = fresh ? 0 : client->u.rx.count;
+    size_t n = unsbi_min(size, (size_t)field->arg - 1 - at);
+
+    memcpy(array + at, text, n);
+    array[at + n] = '\0';
+    client->u.rx.count = (uint8_t)(at + n);
+    return n < size && field->kind == UNSBI_KIND_ID ? UNSB_E_RESPONSE : UNSB_OK;
+}
+
+static void unsbi_status(unsb_client *client, const char *text, size_t size, bool fresh)
+{
+    unsbi_word *word = &client->u.rx.word;
+    uint8_t found;
+    size_t i;
+
+    if (fresh)
+        unsbi_word_start(word, unsbi_status_names);
+    for (i = 0; i < size; i++)
+        unsbi_word_next(word, (uint8_t)text[i]);
+    found = unsbi_word_end(word);
+    client->result->status = found == UNSBI_NO_WORD ? UNSB_STATUS_UNKNOWN
+                                                    : (unsb_status)unsbi_status_values[found];
+}
+
+/* A piece of a string that is a field's value. */
+static int unsbi_string(unsb_client *client, const unsbi_field *field, void *at, bool fresh)
+{
+    /* the reader's text lies in the I/O buffer or in the reader: it may be overwritten */
+    char *text = (char *)client->u.rx.json.text;
+    size_t size = client->u.rx.json.text_size;
+    int rc = UNSB_OK;
+
+    switch (field->kind) {
+    case UNSBI_KIND_ID:
+    case UNSBI_KIND_TEXT:
+        if (field->kind != UNSBI_KIND_ID || (client->op->flags & UNSBI_OP_BY_ID) == 0)
+            rc = unsbi_text(client, field, (char *)at, text, size, fresh);
+        break;
+    case UNSBI_KIND_OUTPUT:
+    case UNSBI_KIND_FILENAME:
+        if (fresh)
+            rc = unsbi_called(client, unsbi_output_restart((unsb_output *)at));
+        if (rc == UNSB_OK)
+            rc = unsbi_deliver(client, (unsb_output *)at, text, size);
+        break;
+    case UNSBI_KIND_CONTENT:
+        rc = unsbi_content(client, text, size, fresh);
+        break;
+    case UNSBI_KIND_STATUS:
+        unsbi_status(client, text, size, fresh);
+        break;
+    default:
+        rc = UNSB_E_RESPONSE;
+        break;
+    }
+    return rc;
+}
+
+static int unsbi_number(unsb_client *client, const unsbi_field *field, void *at)
+{
+    int64_t value;
+    int32_t narrow;
+    int rc;
+
+    if (field->kind != UNSBI_KIND_INT32 && field->kind != UNSBI_KIND_INT64)
+        return UNSB_E_RESPONSE;
+    rc = unsb_json_integer(&client->u.rx.json, &value);
+    if (rc != UNSB_OK)
+        return rc;
+    client->result->given |= field->arg;
+    if (field->kind == UNSBI_KIND_INT64) {
+        memcpy(at, &value, sizeof value);
+        return UNSB_OK;
+    }
+    if (value < INT32_MIN || value > INT32_MAX)
+        return UNSB_E_JSON_NUMBER;
+    narrow = (int32_t)value;
+    memcpy(at, &narrow, sizeof narrow);
+    return UNSB_OK;
+}
+
+static const unsbi_fields *unsbi_known_fields(const unsb_client *client)
+{
+    return client->op->fields != NULL && client->u.rx.http.status < 300 ? client->op->fields
+                                                                        : &unsbi_result_fields;
+}
+
+/* A piece of a key. rx.fresh is set from a key's first piece to its value's. */
+static void unsbi_key(unsb_client *client)
+{
+    const unsb_json_reader *json = &client->u.rx.json;
+    size_t i;
+
+    if (!client->u.rx.fresh)
+        unsbi_word_start(&client->u.rx.word, unsbi_known_fields(client)->names);
+    client->u.rx.fresh = true;
+    for (i = 0; i < json->text_size; i++)
+        unsbi_word_next(&client->u.rx.word, (uint8_t)json->text[i]);
+    if (!json->partial)
+        client->u.rx.field = unsbi_word_end(&client->u.rx.word);
+}
+
+/* The field whose value comes, if it is known where it stands. */
+static const unsbi_field *unsbi_find_field(const unsb_client *client)
+{
+    static const unsbi_field none = {0, UNSBI_KIND_NONE, 0};
+    const unsbi_field *field;
+    bool in_artifact = client->u.rx.list == UNSBI_LIST_ARTIFACTS;
+
+    if (client->u.rx.field == UNSBI_NO_WORD)
+        return &none;
+    field = &unsbi_known_fields(client)->field[client->u.rx.field];
+    return in_artifact == (field->kind >= UNSBI_KIND_FILENAME) ? field : &none;
+}
+
+static int unsbi_item_begin(unsb_client *client)
+{
+    unsb_output *name = &client->result->artifact_name;
+
+    if (client->u.rx.list == UNSBI_LIST_LANGUAGES)
+        return UNSB_E_RESPONSE;
+    if (client->u.rx.list == UNSBI_LIST_JOBS) {
+        unsbi_result_reset(client);
+    } else {
+        memset(&client->u.rx.base64, 0, sizeof client->u.rx.base64);
+        client->u.rx.content = false;
+        name->size = 0;
+        if (name->capacity != 0)
+            name->data[0] = '\0';
+    }
+    return UNSB_OK;
+}
+
+/* A container begins within the one at rx.depth: is it known? Then that is the innermost one. */
+static int unsbi_container(unsb_client *client, const unsbi_field *field, bool array)
+{
+    uint8_t depth = client->u.rx.json.depth;
+    int rc = UNSB_OK;
+
+    if (depth == 1 || unsbi_in_list(client)) {
+        if (array)
+            return UNSB_E_RESPONSE;
+        if (depth != 1)
+            rc = unsbi_item_begin(client);
+    } else if (field->kind == UNSBI_KIND_RESULT && !array) {
+        if (depth != 2)
+            return UNSB_OK;
+    } else if (field->kind == UNSBI_KIND_LIST && array) {
+        if (client->u.rx.list != UNSBI_LIST_NONE)
+            return UNSB_OK;
+        client->u.rx.list = field->arg;
+        client->u.rx.list_depth = depth;
+        client->u.rx.index = 0;
+        client->u.rx.fresh = true; /* for a language; there is no key that would set it */
+    } else {
+        /* of an unknown field, or of one of no consequence: skipped */
+        return field->kind == UNSBI_KIND_NONE || field->kind == UNSBI_KIND_TEXT ? UNSB_OK
+                                                                                : UNSB_E_RESPONSE;
+    }
+    client->u.rx.depth = depth;
+    client->u.rx.field = UNSBI_NO_WORD;
+    return rc;
+}
+
+/* The container at rx.depth ends. */
+static int unsbi_container_over(unsb_client *client)
+{
+    int rc = UNSB_OK;
+
+    if (unsbi_in_list(client))
+        client->u.rx.list = UNSBI_LIST_NONE;
+    else if (client->u.rx.list != UNSBI_LIST_NONE)
+        rc = unsbi_item_over(client);
+    client->u.rx.depth--;
+    client->u.rx.field = UNSBI_NO_WORD;
+    client->u.rx.fresh = false;
+    return rc;
+}
+
+/* A piece of an item of "languages". */
+static int unsbi_language(unsb_client *client)
+{
+    static const unsbi_field field = UNSBI_TEXT(language);
+    const unsb_json_reader *json = &client->u.rx.json;
+
+    unsbi_text(client, &field, client->result->language, json->text, json->text_size,
+               client->u.rx.fresh);
+    client->u.rx.fresh = !json->partial;
+    return json->partial ? UNSB_OK : unsbi_item_over(client);
+}
+
+/* A value that is no container, or a piece of it, of a field. */
+static int unsbi_scalar(unsb_client *client, const unsbi_field *field, int event)
+{
+    char *base = unsbi_known_fields(client) == &unsbi_result_fields ? (char *)client->result
+                                                                    : (char *)client->extra;
+    void *at = base + field->offset;
+    bool fresh = client->u.rx.fresh;
+
+    client->u.rx.fresh = false;
+    if (field->kind == UNSBI_KIND_NONE || event == UNSB_JSON_NULL)
+        return UNSB_OK;
+    if (event == UNSB_JSON_STRING)
+        return unsbi_string(client, field, at, fresh);
+    if (field->kind == UNSBI_KIND_TEXT) /* of no consequence: as if it were not given */
+        return UNSB_OK;
+    if (event == UNSB_JSON_NUMBER)
+        return unsbi_number(client, field, at);
+    if (field->kind != UNSBI_KIND_BOOL)
+        return UNSB_E_RESPONSE;
+    *(bool *)at = event == UNSB_JSON_TRUE;
+    client->result->given |= field->arg;
+    return UNSB_OK;
+}
+
+/* Follows one event of the JSON reader. */
+static int unsbi_event(unsb_client *client, int event)
+{
+    uint8_t depth = client->u.rx.json.depth, known = client->u.rx.depth;
+
+    switch (event) {
+    case UNSB_JSON_OBJECT_BEGIN:
+    case UNSB_JSON_ARRAY_BEGIN:
+        if (depth != known + 1)
+            return UNSB_OK;
+        client->u.rx.fresh = false;
+        return unsbi_container(client, unsbi_find_field(client), event == UNSB_JSON_ARRAY_BEGIN);
+    case UNSB_JSON_OBJECT_END:
+    case UNSB_JSON_ARRAY_END:
+        return depth + 1 == known ? unsbi_container_over(client) : UNSB_OK;
+    default:
+        break;
+    }
+    if (depth != known)
+        return UNSB_OK;
+    if (depth == 0) /* the root is no object */
+        return UNSB_E_RESPONSE;
+    if (unsbi_in_list(client))
+        return event == UNSB_JSON_STRING && client->u.rx.list == UNSBI_LIST_LANGUAGES
+                   ? unsbi_language(client)
+                   : UNSB_E_RESPONSE;
+    if (event != UNSB_JSON_KEY)
+        return unsbi_scalar(client, unsbi_find_field(client), event);
+    unsbi_key(client);
+    return UNSB_OK;
+}
+
+/* A piece of the response's body. It is unescaped and decoded where it lies. */
+static int unsbi_body(unsb_client *client, char *data, size_t size)
+{
+    size_t used;
+    int rc;
+
+    if ((client->op->flags & UNSBI_OP_RAW) != 0)
+        return unsbi_deliver(client, &client->result->out, data, size);
+    while (size != 0 && !client->u.rx.ignore) {
+        rc = unsb_json_read(&client->u.rx.json, data, size, &used);
+        data += used;
+        size -= used;
+        if (rc > 0)
+            rc = unsbi_event(client, rc);
+        if (rc >= 0)
+            continue;
+        /* an error status may come with HTML, or with JSON of any other form */
+        if (client->u.rx.http.status < 300 || rc > UNSB_E_JSON || rc < UNSB_E_JSON_UTF8)
+            return rc;
+        client->u.rx.ignore = true;
+    }
+    return UNSB_OK;
+}
+
+/* ======================================================================
+ * >>machine  The state machine
+ *
+ *   state     does, at most once a step          goes on to
+ *   IDLE      nothing; `error` is the outcome    (an operation begins) MEASURE, PAUSE
+ *   MEASURE   writes the request, a buffer-full  CONNECT
+ *             at a time, to nowhere: counts,
+ *             checks and signs it
+ *   CONNECT   connect; or, if a connection was   SEND
+ *             kept, sees that it still stands
+ *   SEND      send; or looks for an early answer RECV
+ *   RECV      recv, and decodes what came        IDLE; PAUSE, if it will be sent again
+ *   PAUSE     lets time pass                     MEASURE
+ *
+ * unsbi_over() alone decides what an outcome means: the end, or another try.
+ * ====================================================================== */
+
+enum {
+    UNSBI_IDLE,
+    UNSBI_MEASURE,
+    UNSBI_CONNECT,
+    UNSBI_SEND,
+    UNSBI_RECV,
+    UNSBI_PAUSE
+};
+
+#define UNSBI_ALL_WRITTEN 0xFFFFFFFFu /* u.tx.segment: the whole request is in the buffer or sent */
+
+#define UNSBI_BACKOFF_MS 250u      /* before the first repetition; doubled for each further one, */
+#define UNSBI_BACKOFF_DOUBLINGS 5u /* so often */
+#define UNSBI_RETRY_AFTER_MAX_S 60u /* a longer one is left to the caller */
+#define UNSBI_WAIT_FAILURES 10u    /* unsb_job_wait: failed polls in a row */
+#define UNSBI_WAIT_FIRST_MS 300u    /* unsb_job_wait: before the first poll */
+#define UNSBI_WAIT_EARLY 5u        /* unsb_job_wait: polls in which a job may not be known yet */
+
+static uint32_t unsbi_now(const unsb_client *client)
+{
+    const unsb_config *config = &client->config;
+
+    return config->now_ms != NULL ? config->now_ms(config->time_context) : 0;
+}
+
+/* How much of a limit is left; differences stay right when the clock wraps. */
+static uint32_t unsbi_left(uint32_t limit, uint32_t since, uint32_t now)
+{
+    if (limit == UNSB_FOREVER)
+        return UNSB_FOREVER;
+    return now - since < limit ? limit - (now - since) : 0;
+}
+
+/* What is left of the limit of the present state. */
+static uint32_t unsbi_state_left(const unsb_client *client, uint32_t now)
+{
+    const unsb_config *config = &client->config;
+    uint32_t limit = config->idle_timeout_ms;
+
+    if (client->state == UNSBI_PAUSE) {
+        limit = client->pause_ms;
+    } else if (client->state == UNSBI_CONNECT) {
+        limit = config->connect_timeout_ms;
+    } else if (client->state == UNSBI_RECV && (client->op->flags & UNSBI_OP_SYNC) != 0 &&
+               limit != UNSB_FOREVER) {
+        uint16_t ttl = ((const unsb_program *)client->input)->ttl_s;
+        limit += (ttl != 0 ? ttl : 60u) * 1000u;
+    }
+    return unsbi_left(limit, client->mark_ms, now);
+}
+
+static void unsbi_disconnect(unsb_client *client)
+{
+    if ((client->flags & UNSBI_CONNECTED) != 0)
+        client->config.transport.vtable->close(client->config.transport.context);
+    client->flags &= (uint8_t)~UNSBI_CONNECTED;
+}
+
+/* Enters a state; its time limit runs from here. */
+static void unsbi_enter(unsb_client *client, uint8_t state)
+{
+    client->state = state;
+    client->flags &= (uint8_t)~(UNSBI_BLOCKED | UNSBI_PROBE);
+    client->mark_ms = unsbi_now(client);
+}
+
+static void unsbi_start_request(unsb_client *client)
+{
+    memset(&client->u, 0, sizeof client->u);
+    client->begin = client->end = 0;
+    client->send_error = UNSB_OK;
+    client->result->http_status = 0;
+    client->flags &= (uint8_t) ~(UNSBI_SENT | UNSBI_UNUSABLE | UNSBI_DELIVERED);
+#if UNSB_SIGNING
+    if (client->config.secret_key != NULL) {
+        client->u.tx.unix_time = client->config.unix_time(client->config.time_context);
+        unsbi_hmac_start(client->u.tx.hash, client->config.secret_key, 0x36,
+                         (uint8_t *)client->config.buffer);
+    }
+#endif
+    unsbi_enter(client, UNSBI_MEASURE);
+}
+
+static void unsbi_pause(unsb_client *client, uint32_t ms)
+{
+    client->pause_ms = ms;
+    unsbi_enter(client, UNSBI_PAUSE);
+}
+
+/* ---- the end of a request ---- */
+
+/* Could it go better another time? */
+static bool unsbi_is_transient(int rc)
+{
+    return rc == UNSB_E_RESOLVE || rc == UNSB_E_CONNECT || rc == UNSB_E_TIMEOUT ||
+           rc == UNSB_E_CLOSED || rc == UNSB_E_IO || rc == UNSB_E_TRUNCATED ||
+           rc == UNSB_E_RATE_LIMITED || rc == UNSB_E_SERVER;
+}
+
+/* A pause, lengthened to what the service asked for, within reason. */
+static uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pause)
+{
+    uint32_t asked = client->result->http_status != 0 ? client->result->retry_after_s : 0;
+
+    asked = (asked < UNSBI_RETRY_AFTER_MAX_S ? asked : UNSBI_RETRY_AFTER_MAX_S) * 1000u;
+    return pause < asked ? asked : pause;
+}
+
+static uint32_t unsbi_total_left(const unsb_client *client)
+{
+    return unsbi_left(client->limit_ms, client->started_ms, unsbi_now(client));
+}
+
+/* May the request be sent again, and is it worth it? Only where the service cannot have started it,
+ * or where it may be repeated and nothing of the answer reached the caller. */
+static bool unsbi_may_retry(const unsb_client *client, int rc)
+{
+    int status = client->result->http_status;
+    bool unstarted = (client->flags & UNSBI_SENT) == 0 || status == 429 || status == 503;
+    bool repeatable = (client->op->flags & UNSBI_OP_SAFE) != 0;
+
+    return unsbi_is_transient(rc) && (client->flags & UNSBI_DELIVERED) == 0 &&
+           (unstarted || repeatable);
+}
+
+/* A poll of unsb_job_wait() is over: true if another one follows. */
+static bool unsbi_wait_again(unsb_client *client, int rc)
+{
+    /* in 50 ms; with UNSBI_WAIT_FIRST_MS, the cadence of the service's own client */
+    static const uint8_t cadence[] = {9, 14, 18, 13, 32, 40};
+    bool early = rc == UNSB_E_NOT_FOUND && client->polls < UNSBI_WAIT_EARLY;
+    uint32_t left, pause;
+
+    if (rc == UNSB_OK && client->result->status >= UNSB_STATUS_CANCELLED)
+        return false;
+    if (rc == UNSB_OK)
+        client->failures = 0;
+    else if ((!early && !unsbi_may_retry(client, rc)) || ++client->failures > UNSBI_WAIT_FAILURES)
+        return false;
+    pause = cadence[unsbi_min(client->polls, sizeof cadence - 1)] * 50u;
+    pause = unsbi_polite_pause(client, pause);
+    left = unsbi_total_left(client);
+    if (client->polls < 255)
+        client->polls++;
+    unsbi_pause(client, pause < left ? pause : left); /* where the limit then passes */
+    return true;
+}
+
+static int unsbi_end(unsb_client *client, int rc)
+{
+    client->error = rc;
+    unsbi_enter(client, UNSBI_IDLE);
+    return rc;
+}
+
+/* A request has come to an end: is that the operation's? */
+static int unsbi_over(unsb_client *client, int rc)
+{
+    const unsb_config *config = &client->config;
+    uint32_t pause;
+
+    if ((client->flags & UNSBI_UNUSABLE) != 0)
+        unsbi_disconnect(client);
+    if (client->op->again != NULL)
+        return client->op->again(client, rc) ? UNSB_PENDING : unsbi_end(client, rc);
+    if (client->attempts >= config->retries || !unsbi_may_retry(client, rc) ||
+        (config->nonblocking && config->now_ms == NULL))
+        return unsbi_end(client, rc);
+    pause = UNSBI_BACKOFF_MS << unsbi_min(client->attempts, UNSBI_BACKOFF_DOUBLINGS);
+    pause = unsbi_polite_pause(client, pause);
+    if (client->result->retry_after_s > UNSBI_RETRY_AFTER_MAX_S ||
+        pause >= unsbi_total_left(client))
+        return unsbi_end(client, rc);
+    client->attempts++;
+    unsbi_pause(client, pause);
+    return UNSB_PENDING;
+}
+
+/* The same where the connection is left in the middle of something. */
+static int unsbi_fail(unsb_client *client, int rc)
+{
+    client->flags |= UNSBI_UNUSABLE;
+    return unsbi_over(client, rc);
+}
+
+static int unsbi_status_error(uint16_t status)
+{
+    switch (status) {
+    case 400:
+        return UNSB_E_BAD_REQUEST;
+    case 401:
+        return UNSB_E_UNAUTHORIZED;
+    case 403:
+        return UNSB_E_FORBIDDEN;
+    case 404:
+        return UNSB_E_NOT_FOUND;
+    case 413:
+        return UNSB_E_TOO_LARGE;
+    case 429:
+        return UNSB_E_RATE_LIMITED;
+    default:
+        break;
+    }
+    if (status < 300)
+        return UNSB_OK;
+    return status < 400 ? UNSB_E_REDIRECT : status < 500 ? UNSB_E_REFUSED : UNSB_E_SERVER;
+}
+
+/* The response is complete; `spare`: the peer sent more than that. */
+static int unsbi_response_over(unsb_client *client, bool spare)
+{
+    const unsb_http *http = &client->u.rx.http;
+    const unsb_config *config = &client->config;
+    uint8_t op = client->op->flags;
+    int rc = unsbi_status_error(http->status), body = UNSB_OK;
+
+    if ((http->flags & UNSB_HTTP_CLOSE) != 0 || config->no_keep_alive || spare)
+        client->flags |= UNSBI_UNUSABLE;
+    if (rc == UNSB_OK && (op & UNSBI_OP_RAW) == 0) {
+        body = unsb_json_read_end(&client->u.rx.json);
+        if (body > UNSB_OK) /* the document is a number */
+            body = UNSB_E_RESPONSE;
+        if (body == UNSB_OK && (op & UNSBI_OP_JOB) != 0 && client->result->job_id[0] == '\0')
+            body = UNSB_E_RESPONSE;
+    }
+    return unsbi_over(client, rc != UNSB_OK ? rc : body);
+}
+
+/* ---- the steps ---- */
+
+static int unsbi_step_measure(unsb_client *client)
+{
+    int rc = unsbi_fill(client, true);
+
+#if UNSB_SIGNING
+    if (rc >= 0 && client->config.secret_key != NULL) {
+        char *buffer = client->config.buffer;
+        size_t hashed =
+            unsbi_sha256_blocks(client->u.tx.hash, (const uint8_t *)buffer, client->end);
+        client->u.tx.body_size += (unsb_size)hashed;
+        client->end -= hashed;
+        memmove(buffer, buffer + hashed, client->end);
+        if (rc == UNSB_OK)
+            unsbi_hmac_end(client->u.tx.hash, client->config.secret_key, (uint8_t *)buffer,
+                           client->end, (uint64_t)client->u.tx.body_size + client->end);
+        else
+            return UNSB_PENDING;
+    }
+#endif
+    client->end = 0;
+    if (rc == UNSB_PENDING)
+        return rc;
+    if (rc != UNSB_OK)
+        return unsbi_over(client, rc);
+    client->u.tx.body_size = client->u.tx.counted;
+    client->u.tx.counted = 0;
+    client->u.tx.segment = 0;
+    unsbi_enter(client, UNSBI_CONNECT);
+    return UNSB_PENDING;
+}
+
+static int unsbi_step_connect(unsb_client *client)
+{
+    const unsb_config *config = &client->config;
+    const unsb_transport *t = &config->transport;
+    int rc;
+
+    if ((client->flags & (UNSBI_CONNECTED | UNSBI_BLOCKED)) == UNSBI_CONNECTED) {
+        /* A kept connection. RFC 9112 section 9.5: the peer may have closed it at any time. If
+         * there is anything to read, an end or unasked-for bytes, it is of no more use. */
+        if (t->vtable->recv(t->context, config->buffer, 1) != 0) {
+            unsbi_disconnect(client);
+            return UNSB_PENDING;
+        }
+        unsbi_enter(client, UNSBI_SEND);
+        return UNSB_PENDING;
+    }
+    client->flags |= UNSBI_CONNECTED;
+    rc = t->vtable->connect(t->context, config->host, config->port);
+    if (rc == UNSB_PENDING) {
+        client->flags |= UNSBI_BLOCKED;
+        return rc;
+    }
+    if (rc != UNSB_OK)
+        return unsbi_fail(client, rc > 0 ? UNSB_E_CONNECT : rc);
+    unsbi_enter(client, UNSBI_SEND);
+    return UNSB_PENDING;
+}
+
+static void unsbi_start_response(unsb_client *client)
+{
+    const char *method = unsbi_method(client);
+
+    memset(&client->u, 0, sizeof client->u);
+    unsb_http_init(&client->u.rx.http, strlen(method) == 4 && memcmp(method, "HEAD", 4) == 0);
+    unsb_json_reader_init(&client->u.rx.json);
+    client->u.rx.field = UNSBI_NO_WORD;
+    unsbi_enter(client, UNSBI_RECV);
+}
+
+/* Takes in what the I/O buffer's first `size` bytes hold of the response. */
+static int unsbi_decode(unsb_client *client, size_t size)
+{
+    unsb_http *http = &client->u.rx.http;
+    unsb_result *result = client->result;
+    char *p = client->config.buffer;
+    size_t used, body;
+    int rc = UNSB_PENDING, error;
+
+    while (size != 0 && rc == UNSB_PENDING) {
+        rc = unsb_http_feed(http, p, size, &used, &body);
+        if (rc < 0)
+            return unsbi_fail(client, rc);
+        if (result->http_status == 0 && (http->flags & UNSB_HTTP_BODY) != 0) {
+            unsbi_result_reset(client);
+            result->http_status = (int16_t)http->status;
+            result->retry_after_s = http->retry_after_s;
+            if ((http->flags & UNSB_HTTP_RETRY_AFTER) != 0)
+                result->given |= UNSB_GIVEN_RETRY_AFTER;
+        }
+        error = unsbi_body(client, p + used - body, body);
+        if (error != UNSB_OK)
+            return unsbi_fail(client, error);
+        p += used;
+        size -= used;
+    }
+    return rc == UNSB_OK ? unsbi_response_over(client, size != 0) : UNSB_PENDING;
+}
+
+static int unsbi_step_send(unsb_client *client)
+{
+    const unsb_config *config = &client->config;
+    const unsb_transport *t = &config->transport;
+    int n;
+
+    if (client->begin == client->end) {
+        client->begin = client->end = 0;
+        n = unsbi_fill(client, false);
+        if (n >= 0 && (client->u.tx.counted > client->u.tx.body_size ||
+                       (n == UNSB_OK && client->u.tx.counted != client->u.tx.body_size)))
+            n = UNSB_E_SOURCE; /* it is not what was announced */
+        if (n < 0)
+            return unsbi_fail(client, n);
+        if (n == UNSB_OK)
+            client->u.tx.segment = UNSBI_ALL_WRITTEN;
+    }
+    if ((client->flags & UNSBI_PROBE) != 0) {
+        /* The peer takes no more: perhaps because it has answered (RFC 9112 section 9.5). One byte
+         * tells; there is no room for more than that. */
+        char first;
+        client->flags &= (uint8_t)~UNSBI_PROBE;
+        n = t->vtable->recv(t->context, &first, 1);
+        if (n == 0)
+            return UNSB_PENDING;
+        if (n < 0)
+            return unsbi_fail(client, n);
+        client->flags |= UNSBI_UNUSABLE;
+        unsbi_start_response(client);
+        config->buffer[0] = first;
+        return unsbi_decode(client, 1);
+    }
+    n = t->vtable->send(t->context, config->buffer + client->begin,
+                        unsbi_min(client->end - client->begin, UNSBI_INT_MAX));
+    if (n == 0) {
+        client->flags |= UNSBI_BLOCKED | UNSBI_PROBE;
+        return UNSB_PENDING;
+    }
+    if (n < 0) {
+        if ((client->flags & UNSBI_SENT) == 0)
+            return unsbi_fail(client, n);
+        client->send_error = n; /* there may be an answer that says why */
+        client->flags |= UNSBI_UNUSABLE;
+        unsbi_start_response(client);
+        return UNSB_PENDING;
+    }
+    unsbi_enter(client, UNSBI_SEND);
+    client->flags |= UNSBI_SENT;
+    client->begin += unsbi_min((size_t)n, client->end - client->begin);
+    if (client->begin == client->end && client->u.tx.segment == UNSBI_ALL_WRITTEN)
+        unsbi_start_response(client);
+    return UNSB_PENDING;
+}
+
+static int unsbi_step_recv(unsb_client *client)
+{
+    const unsb_config *config = &client->config;
+    const unsb_transport *t = &config->transport;
+    int n = t->vtable->recv(t->context, config->buffer,
+                            unsbi_min(config->buffer_size, UNSBI_INT_MAX));
+
+    if (n > 0) {
+        client->mark_ms = unsbi_now(client);
+        client->flags &= (uint8_t)~UNSBI_BLOCKED;
+        client->begin = 1; /* something came */
+        return unsbi_decode(client, unsbi_min((size_t)n, config->buffer_size));
+    }
+    if (n == 0 && client->send_error == UNSB_OK) {
+        client->flags |= UNSBI_BLOCKED;
+        return UNSB_PENDING;
+    }
+    if (client->send_error != UNSB_OK)
+        return unsbi_fail(client, client->send_error);
+    client->flags |= UNSBI_UNUSABLE;
+    if (n != UNSB_E_CLOSED)
+        return unsbi_over(client, n);
+    n = unsb_http_end(&client->u.rx.http);
+    if (n == UNSB_OK)
+        return unsbi_response_over(client, false);
+    return unsbi_over(client, client->begin == 0 ? UNSB_E_CLOSED : n);
+}
+
+static int unsbi_step_pause(unsb_client *client)
+{
+    if (unsbi_state_left(client, unsbi_now(client)) != 0) {
+        client->flags |= UNSBI_BLOCKED;
+        return UNSB_PENDING;
+    }
+    unsbi_start_request(client);
+    return UNSB_PENDING;
+}
+
+static int unsbi_step(unsb_client *client)
+{
+    switch (client->state) {
+    case UNSBI_MEASURE:
+        return unsbi_step_measure(client);
+    case UNSBI_CONNECT:
+        return unsbi_step_connect(client);
+    case UNSBI_SEND:
+        return unsbi_step_send(client);
+    case UNSBI_RECV:
+        return unsbi_step_recv(client);
+    default:
+        return unsbi_step_pause(client);
+    }
+}
+
+/* Ends the operation at once, whatever might be tried again. */
+static int unsbi_stop(unsb_client *client, int rc)
+{
+    if (client->state > UNSBI_MEASURE && client->state != UNSBI_PAUSE)
+        unsbi_disconnect(client);
+    return unsbi_end(client, rc);
+}
+
+UNSB_API int unsb_poll(unsb_client *client)
+{
+    uint32_t now;
+    int rc;
+
+    if ((client->flags & UNSBI_ENTERED) != 0)
+        return UNSB_E_BUSY;
+    if (client->state == UNSBI_IDLE)
+        return client->error;
+    client->flags |= UNSBI_ENTERED;
+    rc = unsbi_step(client);
+    if (rc == UNSB_PENDING && (client->flags & UNSBI_ABORT) != 0) {
+        rc = unsbi_stop(client, UNSB_E_ABORTED);
+    } else if (rc == UNSB_PENDING && client->config.now_ms != NULL) {
+        now = unsbi_now(client);
+        if (unsbi_left(client->limit_ms, client->started_ms, now) == 0)
+            rc = unsbi_stop(client, UNSB_E_TIMEOUT);
+        else if ((client->flags & UNSBI_BLOCKED) != 0 && client->state != UNSBI_PAUSE &&
+                 unsbi_state_left(client, now) == 0)
+            rc = unsbi_fail(client, UNSB_E_TIMEOUT);
+    }
+    client->flags &= (uint8_t)~UNSBI_ENTERED;
+    return rc;
+}
+
+/* What the client itself waits for. */
+static int unsbi_want(const unsb_client *client)
+{
+    switch (client->state) {
+    case UNSBI_CONNECT:
+        return UNSB_WRITABLE;
+    case UNSBI_SEND:
+        return UNSB_WRITABLE | UNSB_READABLE;
+    case UNSBI_RECV:
+        return UNSB_READABLE;
+    default:
+        return 0;
+    }
+}
+
+/* How long it may wait before it must look again. */
+static uint32_t unsbi_patience(const unsb_client *client)
+{
+    uint32_t now = unsbi_now(client), state, total;
+
+    if ((client->flags & (UNSBI_BLOCKED | UNSBI_PROBE)) != UNSBI_BLOCKED)
+        return 0;
+    state = unsbi_state_left(client, now);
+    total = unsbi_left(client->limit_ms, client->started_ms, now);
+    return state < total ? state : total;
+}
+
+/* Without a clock, the time that `wait` was given is all that is known of time: it has passed. */
+static int unsbi_time_passed(unsb_client *client, uint32_t ms)
+{
+    if (client->limit_ms != UNSB_FOREVER)
+        client->limit_ms -= ms < client->limit_ms ? ms : client->limit_ms;
+    if (client->limit_ms == 0)
+        return unsbi_stop(client, UNSB_E_TIMEOUT);
+    if (client->state != UNSBI_PAUSE)
+        return unsbi_fail(client, UNSB_E_TIMEOUT);
+    client->pause_ms = 0;
+    return UNSB_PENDING;
+}
+
+/* Carries an operation to its end. */
+static int unsbi_block(unsb_client *client)
+{
+    const unsb_transport *t = &client->config.transport;
+    int rc, waited;
+    uint32_t ms;
+
+    while ((rc = unsb_poll(client)) == UNSB_PENDING) {
+        ms = unsbi_patience(client);
+        if (ms == 0)
+            continue;
+        waited = t->vtable->wait(t->context, unsbi_want(client), ms);
+        if (client->config.now_ms == NULL &&
+            (waited == UNSB_E_TIMEOUT || (waited == UNSB_OK && client->state == UNSBI_PAUSE)))
+            rc = unsbi_time_passed(client, ms);
+        else if (waited < 0 && waited != UNSB_E_TIMEOUT)
+            rc = unsbi_fail(client, waited);
+        if (rc != UNSB_PENDING)
+            break;
+    }
+    return rc;
+}
+
+/* ======================================================================
+ * >>public
+ * ====================================================================== */
+
+UNSB_API unsb_source unsb_text(const char *text)
+{
+    unsb_source source = {NULL, 0, NULL, NULL};
+
+    source.data = text;
+    source.size = text != NULL ? (unsb_size)strlen(text) : 0;
+    return source;
+}
+
+UNSB_API unsb_source unsb_bytes(const void *data, unsb_size size)
+{
+    unsb_source source = {NULL, 0, NULL, NULL};
+
+    source.data = data;
+    source.size = size;
+    return source;
+}
+
+UNSB_API unsb_output unsb_into(char *memory, size_t capacity)
+{
+    unsb_output output = {NULL, 0, NULL, NULL, 0};
+
+    output.data = memory;
+    output.capacity = capacity;
+    return output;
+}
+
+/* Visible ASCII, and nothing that could end a line or a word of a request's head. */
+static bool unsbi_is_header_safe(const char *text, char also)
+{
+    for (; *text != '\0'; text++)
+        if ((*text <= ' ' || *text >= 0x7F) && *text != also)
+            return false;
+    return true;
+}
+
+UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
+{
+    const unsb_transport_class *t = config->transport.vtable;
+    unsb_config *c = &client->config;
+
+    memset(client, 0, sizeof *client);
+    client->error = UNSB_E_ARGUMENT;
+    if (t == NULL || t->connect == NULL || t->send == NULL || t->recv == NULL ||
+        t->close == NULL || (t->wait == NULL && !config->nonblocking) || config->buffer == NULL ||
+        config->connect_timeout_ms > UNSB_FOREVER || config->idle_timeout_ms > UNSB_FOREVER ||
+        config->total_timeout_ms > UNSB_FOREVER)
+        return UNSB_E_ARGUMENT;
+    if (config->buffer_size < UNSB_BUFFER_MIN)
+        return UNSB_E_BUFFER;
+    if (config->api_key == NULL || config->api_key[0] == '\0')
+        return UNSB_E_NO_KEY;
+    if (config->secret_key != NULL && !UNSB_SIGNING)
+        return UNSB_E_NO_SIGNING;
+    if (config->secret_key != NULL && config->unix_time == NULL)
+        return UNSB_E_NO_CLOCK;
+    *c = *config;
+    c->host = c->host != NULL ? c->host : "api.unsandbox.com";
+    c->port = c->port != 0 ? c->port : 443;
+    if (!unsbi_is_header_safe(c->api_key, '\x7E') || !unsbi_is_header_safe(c->host, '\x7E') ||
+        c->host[0] == '\0') {
+        c->transport.vtable = NULL;
+        return UNSB_E_HEADER_BYTE;
+    }
+    if (c->connect_timeout_ms == 0)
+        c->connect_timeout_ms = 30000;
+    if (c->idle_timeout_ms == 0)
+        c->idle_timeout_ms = 60000;
+    if (c->total_timeout_ms == 0)
+        c->total_timeout_ms = UNSB_FOREVER;
+    client->error = UNSB_OK;
+    return UNSB_OK;
+}
+
+/* ---- checks of what the caller wants sent ---- */
+
+static bool unsbi_has_source(const unsb_source *source)
+{
+    return source->data != NULL || source->read != NULL;
+}
+
+/* RFC 3629 text of at most UNSB_FILENAME_MAX characters that names a file and no path. */
+static bool unsbi_is_filename(const char *name)
+{
+    size_t length = 0;
+    const char *p = name;
+
+    if (*p == '.') /* "." and ".." */
+        p += p[1] == '.' ? 2 : 1;
+    if (*p == '\0')
+        return false;
+    for (p = name; *p != '\0'; p++) {
+        uint8_t c = (uint8_t)*p;
+        if (c < ' ' || c == 0x7F || c == '/' || c == '\\')
+            return false;
+        length += (c & 0xC0) != 0x80;
+    }
+    return length <= UNSB_FILENAME_MAX;
+}
+
+/* Does the file's name, given or by index, equal that of another one? */
+static bool unsbi_same_name(const unsb_file *files, size_t a, size_t b)
+{
+    char number[2][2];
+    const char *name[2];
+    size_t i;
+
+    for (i = 0; i < 2; i++) {
+        size_t file = i == 0 ? a : b;
+        number[i][0] = (char)('0' + (char)file); /* there are at most 10 */
+        number[i][1] = '\0';
+        name[i] = files[file].name != NULL ? files[file].name : number[i];
+    }
+    i = strlen(name[0]);
+    return i == strlen(name[1]) && memcmp(name[0], name[1], i) == 0;
+}
+
+static int unsbi_check_files(const unsb_program *program)
+{
+    unsb_size total = 0;
+    size_t i, j;
+
+    if (program->file_count > UNSB_FILES_MAX)
+        return UNSB_E_FILE_COUNT;
+    if (program->file_count != 0 && program->files == NULL)
+        return UNSB_E_ARGUMENT;
+    for (i = 0; i < program->file_count; i++) {
+        const unsb_file *file = &program->files[i];
+        if (file->source.size != 0 && !unsbi_has_source(&file->source))
+            return UNSB_E_ARGUMENT;
+        if (file->source.size > UNSB_FILE_MAX)
+            return UNSB_E_FILE_SIZE;
+        total += file->source.size;
+        if (total > UNSB_FILES_TOTAL_MAX)
+            return UNSB_E_FILES_SIZE;
+        if (file->name != NULL && !unsbi_is_filename(file->name))
+            return UNSB_E_FILENAME;
+        for (j = 0; j < i; j++)
+            if (unsbi_same_name(program->files, i, j))
+                return UNSB_E_FILENAME_TWICE;
+    }
+    return UNSB_OK;
+}
+
+static int unsbi_check_program(const unsb_program *program)
+{
+    size_t i;
+    const char *p;
+
+    if (program->code.size == 0 || !unsbi_has_source(&program->code))
+        return UNSB_E_NO_CODE;
+    if (program->ttl_s > 900)
+        return UNSB_E_TTL;
+    if (program->env_count != 0 && program->env == NULL)
+        return UNSB_E_ARGUMENT;
+    for (i = 0; i < program->env_count; i++) {
+        if (program->env[i].name == NULL || program->env[i].value == NULL)
+            return UNSB_E_ARGUMENT;
+        p = program->env[i].name;
+        if (*p == '\0')
+            return UNSB_E_ENV_NAME;
+        for (; *p != '\0'; p++)
+            if (*p == '=')
+                return UNSB_E_ENV_NAME;
+    }
+    return UNSB_OK;
+}
+
+/* ---- the beginning of operations ---- */
+
+static int unsbi_check_output(const unsb_output *out)
+{
+    return out->capacity != 0 && out->data == NULL ? UNSB_E_ARGUMENT : UNSB_OK;
+}
+
+/* May an operation begin? Every one of them asks this first. */
+static int unsbi_check(const unsb_client *client, const unsb_result *result, const void *input)
+{
+    if (client == NULL || client->config.transport.vtable == NULL || result == NULL ||
+        input == NULL || unsbi_check_output(&result->out) != UNSB_OK ||
+        unsbi_check_output(&result->err) != UNSB_OK ||
+        unsbi_check_output(&result->artifact_name) != UNSB_OK)
+        return UNSB_E_ARGUMENT;
+    if (client->state != UNSBI_IDLE || (client->flags & UNSBI_ENTERED) != 0)
+        return UNSB_E_BUSY;
+    return UNSB_OK;
+}
+
+static void unsbi_clear_output(unsb_output *out)
+{
+    out->size = 0;
+    if (out->capacity != 0)
+        out->data[0] = '\0';
+}
+
+/* Begins an operation that has passed its checks, after a pause; a blocking client ends it, too. */
+static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *input,
+                       unsb_result *result, uint32_t limit_ms, uint32_t pause_ms)
+{
+    client->op = op;
+    client->input = input;
+    client->result = result;
+    client->error = UNSB_PENDING;
+    client->flags &= UNSBI_CONNECTED;
+    client->attempts = client->polls = client->failures = 0;
+    client->limit_ms = limit_ms;
+    client->started_ms = unsbi_now(client);
+    unsbi_clear_output(&result->out);
+    unsbi_clear_output(&result->err);
+    unsbi_clear_output(&result->artifact_name);
+    result->http_status = 0;
+    unsbi_result_reset(client);
+    unsbi_pause(client, pause_ms);
+    if (pause_ms == 0)
+        unsbi_start_request(client);
+    return client->config.nonblocking ? UNSB_PENDING : unsbi_block(client);
+}
+
+static int unsbi_begin_program(unsb_client *client, const unsbi_op *op, const unsb_program *program,
+                               unsb_result *result)
+{
+    int rc = unsbi_check(client, result, program);
+
+    if (rc == UNSB_OK)
+        rc = unsbi_check_program(program);
+    if (rc != UNSB_OK)
+        return rc;
+    return unsbi_begin(client, op, program, result, client->config.total_timeout_ms, 0);
+}
+
+static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const unsb_program *program,
+                               unsb_result *result)
+{
+    int rc = UNSB_OK;
+
+    if (program != NULL) {
+        if (program->language == NULL || program->language[0] == '\0')
+            rc = UNSB_E_NO_LANGUAGE;
+        else
+            rc = unsbi_check_files(program);
+    }
+    return rc != UNSB_OK ? rc : unsbi_begin_program(client, op, program, result);
+}
+
+static int unsbi_begin_run(unsb_client *client, const unsbi_op *op, const unsb_program *program,
+                           unsb_result *result)
+{
+    if (program != NULL && (program->language != NULL || program->file_count != 0))
+        return UNSB_E_ARGUMENT;
+    return unsbi_begin_program(client, op, program, result);
+}
+
+/* Begins an operation on one job, whose id is kept in the result. */
+static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *job_id,
+                           unsb_result *result, uint32_t limit_ms, uint32_t pause_ms)
+{
+    int rc = unsbi_check(client, result, job_id);
+    size_t size;
+
+    if (rc != UNSB_OK)
+        return rc;
+    size = strlen(job_id);
+    if (size == 0 || size >= sizeof result->job_id)
+        return UNSB_E_JOB_ID;
+    memmove(result->job_id, job_id, size + 1);
+    return unsbi_begin(client, op, job_id, result, limit_ms, pause_ms);
+}
+
+static int unsbi_begin_plain(unsb_client *client, const unsbi_op *op, unsb_result *result)
+{
+    int rc = unsbi_check(client, result, op);
+
+    if (rc != UNSB_OK)
+        return rc;
+    return unsbi_begin(client, op, NULL, result, client->config.total_timeout_ms, 0);
+}
+
+UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb_result *result)
+{
+    static const unsbi_op op = {"POST", "/execute", "application/json", NULL,
+                                unsbi_put_execute_body, NULL, NULL, UNSBI_OP_SYNC};
+
+    return unsbi_begin_execute(client, &op, program, result);
+}
+
+UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program,
+                                unsb_result *result)
+{
+    static const unsbi_op op = {"POST", "/execute/async", "application/json", NULL,
+                                unsbi_put_execute_body, NULL, NULL, UNSBI_OP_JOB};
+
+    return unsbi_begin_execute(client, &op, program, result);
+}
+
+UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_result *result)
+{
+    static const unsbi_op op = {"POST", "/run", "text/plain", unsbi_put_run_query,
+                                unsbi_put_run_body, NULL, NULL, UNSBI_OP_SYNC};
+
+    return unsbi_begin_run(client, &op, program, result);
+}
+
+UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, unsb_result *result)
+{
+    static const unsbi_op op = {"POST", "/run/async", "text/plain", unsbi_put_run_query,
+                                unsbi_put_run_body, NULL, NULL, UNSBI_OP_JOB};
+
+    return unsbi_begin_run(client, &op, program, result);
+}
+
+UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *result)
+{
+    static const unsbi_op op = {"GET", "/jobs/", NULL, unsbi_put_job_id, NULL, NULL, NULL,
+                                UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
+
+    return unsbi_begin_job(client, &op, job_id, result,
+                           client != NULL ? client->config.total_timeout_ms : 0, 0);
+}
+
+UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t timeout_ms,
+                           unsb_result *result)
+{
+    static const unsbi_op op = {"GET", "/jobs/", NULL, unsbi_put_job_id, NULL, NULL,
+                                unsbi_wait_again, UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
+
+    if (timeout_ms > UNSB_FOREVER)
+        return UNSB_E_ARGUMENT;
+    if (client != NULL && client->config.nonblocking && client->config.now_ms == NULL)
+        return UNSB_E_NO_CLOCK;
+    return unsbi_begin_job(client, &op, job_id, result, timeout_ms != 0 ? timeout_ms : UNSB_FOREVER,
+                           UNSBI_WAIT_FIRST_MS);
+}
+
+UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result)
+{
+    static const unsbi_op op = {"GET", "/jobs", NULL, NULL, NULL, NULL, NULL, UNSBI_OP_SAFE};
+
+    return unsbi_begin_plain(client, &op, result);
+}
+
+UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result)
+{
+    static const unsbi_op op = {"DELETE", "/jobs/", NULL, unsbi_put_job_id, NULL, NULL, NULL,
+                                UNSBI_OP_BY_ID};
+
+    return unsbi_begin_job(client, &op, job_id, result,
+                           client != NULL ? client->config.total_timeout_ms : 0, 0);
+}
+
+UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
+{
+    static const unsbi_op op = {"GET", "/languages", NULL, NULL, NULL, NULL, NULL, UNSBI_OP_SAFE};
+
+    return unsbi_begin_plain(client, &op, result);
+}
+
+UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *result)
+{
+    static const unsbi_op op = {"POST", "/keys/validate", "application/json", NULL, NULL,
+                                &unsbi_key_fields, NULL, 0};
+
+    if (key == NULL || unsbi_check(client, result, key) == UNSB_E_ARGUMENT)
+        return UNSB_E_ARGUMENT;
+    if (client->state == UNSBI_IDLE) {
+        memset(key, 0, sizeof *key);
+        key->rate_per_minute = key->burst = key->concurrency = -1;
+        client->extra = key;
+    }
+    return unsbi_begin_plain(client, &op, result);
+}
+
+UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_result *result)
+{
+    static const unsbi_op op = {NULL, "", NULL, unsbi_put_call_path, unsbi_put_call_body, NULL,
+                                NULL, UNSBI_OP_RAW};
+    static const unsbi_op safe = {NULL, "", NULL, unsbi_put_call_path, unsbi_put_call_body, NULL,
+                                  NULL, UNSBI_OP_RAW | UNSBI_OP_SAFE};
+    int rc = unsbi_check(client, result, call);
+    bool repeatable;
+    size_t size;
+
+    if (rc != UNSB_OK)
+        return rc;
+    if (call->method == NULL || call->path == NULL || call->path[0] != '/' ||
+        (call->body.size != 0 && !unsbi_has_source(&call->body)))
+        return UNSB_E_ARGUMENT;
+    if (call->method[0] == '\0' || !unsbi_is_header_safe(call->method, '~') ||
+        !unsbi_is_header_safe(call->path, '~') ||
+        (call->content_type != NULL && !unsbi_is_header_safe(call->content_type, ' ')))
+        return UNSB_E_HEADER_BYTE;
+    size = strlen(call->method);
+    repeatable = (size == 3 && memcmp(call->method, "GET", 3) == 0) ||
+                 (size == 4 && memcmp(call->method, "HEAD", 4) == 0);
+    return unsbi_begin(client, repeatable ? &safe : &op, call, result,
+                       client->config.total_timeout_ms, 0);
+}
+
+UNSB_API int unsb_interest(unsb_client *client, uint32_t *timeout_ms)
+{
+    const unsb_transport *t = &client->config.transport;
+    uint32_t patience = client->state != UNSBI_IDLE ? unsbi_patience(client) : UNSB_FOREVER;
+    int want = unsbi_want(client);
+
+    if (timeout_ms != NULL)
+        *timeout_ms = patience;
+    if (want != 0 && t->vtable->interest != NULL)
+        want = t->vtable->interest(t->context, want);
+    return want;
+}
+
+UNSB_API void unsb_abort(unsb_client *client)
+{
+    if ((client->flags & UNSBI_ENTERED) != 0)
+        client->flags |= UNSBI_ABORT;
+    else if (client->state != UNSBI_IDLE)
+        unsbi_stop(client, UNSB_E_ABORTED);
+}
+
+UNSB_API void unsb_close(unsb_client *client)
+{
+    unsb_abort(client);
+    if ((client->flags & UNSBI_ENTERED) != 0)
+        return;
+    unsbi_disconnect(client);
+    if (client->config.buffer != NULL)
+        unsbi_wipe(client->config.buffer, client->config.buffer_size);
+    unsbi_wipe(client, sizeof *client);
+}
+
+UNSB_API const char *unsb_error_text(int error)
+{
+#if UNSB_ERROR_TEXT
+#define UNSBI_ERROR_CASE(name, value, text)                                                        \
+    case value:                                                                                    \
+        return text;
+    switch (error) {
+    case UNSB_OK:
+        return "no error";
+    case UNSB_PENDING:
+        return "the operation is under way";
+        UNSB_ERRORS(UNSBI_ERROR_CASE)
+    default:
+        break;
+    }
+#undef UNSBI_ERROR_CASE
+#endif
+    (void)error;
+    return "";
+}
+
+UNSB_API uint32_t unsb_version(void)
+{
+    return (uint32_t)UNSB_VERSION;
+}
+
+UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint16_t *port,
+                            bool *tls)
+{
+    bool https = strlen(url) > 8 && memcmp(url, "https://", 8) == 0;
+    const char *p = url + (https ? 8 : 7), *end;
+    uint32_t number = https ? 443 : 80;
+    char stop = '\0';
+
+    if ((!https && (tls == NULL || strlen(url) <= 7 || memcmp(url, "http://", 7) != 0)))
+        return UNSB_E_ARGUMENT;
+    if (*p == '[') {
+        p++;
+        stop = ']';
+    }
+    for (end = p; *end != '\0' && *end != '/' && *end != ']'; end++) {
+        if (*end == ':' && stop == '\0')
+            break;
+        if (*end <= ' ' || *end >= 0x7F || *end == '@' || *end == '?' || *end == '#' || *end == '[')
+            return UNSB_E_ARGUMENT;
+    }
+    if (end == p || (size_t)(end - p) >= host_size || (stop != '\0' && *end != stop))
+        return UNSB_E_ARGUMENT;
+    memcpy(host, p, (size_t)(end - p));
+    host[end - p] = '\0';
+    if (stop != '\0')
+        end++;
+    if (*end == ':') {
+        for (number = 0, end++; unsbi_is_digit((uint8_t)*end); end++) {
+            number = number * 10 + (uint32_t)(*end - '0');
+            if (number > 65535)
+                return UNSB_E_ARGUMENT;
+        }
+    }
+    if (number == 0 || (*end == '/' && end[1] != '\0') || (*end != '/' && *end != '\0'))
+        return UNSB_E_ARGUMENT;
+    *port = (uint16_t)number;
+    if (tls != NULL)
+        *tls = https;
+    return UNSB_OK;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* UNSANDBOX_IMPLEMENTATION */
+
+/* ======================================================================
+ * >>history
+ *
+ *   0.1.0  The first version: every operation of the API, blocking and non-blocking; bearer and
+ *          signed requests.
+ *
+ * >>license
+ *
+ * Public domain, or where that is not recognised, the MIT No Attribution licence. In full in
+ * LICENSE; in short: do what you like with it, there is no warranty.
+ * ====================================================================== */
