@@ -1,0 +1,96 @@
+#!/bin/sh
+# Runs real programs through unsandbox.h, over verified TLS, against the local service: sh examples/demo.sh
+# It installs what is missing, stops what it started, and exits with 0 only if every step did
+# what it says.
+set -u
+ROOT=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+WORK=$(mktemp -d) || exit 1
+# shellcheck source=../tests/lib.sh
+. "$ROOT/tests/lib.sh"
+trap 'stop_servers; rm -rf "$WORK"' EXIT
+trap 'exit 130' INT TERM HUP
+
+need "to build the examples and to run them against the local service" \
+    "command -v cc" gcc "command -v make" make \
+    "echo '#include <stdlib.h>' | cc -E -" libc6-dev \
+    "$(has_header bearssl.h)" libbearssl-dev \
+    "python3 -c 'import ssl, http.server'" python3 \
+    "command -v openssl" openssl
+
+failed=0
+step() { printf '\n== %s\n' "$*"; }
+
+# expect STATUS PATTERN COMMAND...: shows what the command prints; it must exit so and print that
+expect() {
+    want=$1 pattern=$2; shift 2
+    "$@" >"$WORK/output" 2>&1
+    status=$?
+    sed 's/.*\r//; s/^/   /' "$WORK/output"
+    if [ "$status" != "$want" ]; then
+        say "   FAILED: exit status $status instead of $want"
+        failed=$((failed + 1))
+    elif ! grep -q "$pattern" "$WORK/output"; then
+        say "   FAILED: nothing printed matches \"$pattern\""
+        failed=$((failed + 1))
+    fi
+}
+
+step "building the examples"
+make -s -C "$ROOT/examples" B="$WORK/bin" || die "the examples do not build"
+
+step "a throw-away authority and certificate, and the local service over TLS"
+make_ca "$WORK/pki" && make_cert "$WORK/pki" localhost "DNS:localhost,IP:127.0.0.1" ||
+    die "no certificates"
+start_server URL --tls "$WORK/pki/localhost.pem" "$WORK/pki/localhost.key" --journal "$WORK/journal"
+SSL_CERT_FILE=$WORK/pki/ca.pem
+UNSANDBOX_URL=https://localhost:${URL##*:}
+unset UNSANDBOX_API_KEY
+export SSL_CERT_FILE UNSANDBOX_URL
+say "   $UNSANDBOX_URL"
+
+step "hello: one line of Python"
+expect 0 '^42$' "$WORK/bin/hello"
+
+step "files: environment and two input files; stdout and stderr"
+expect 0 '^exit code 0, ' "$WORK/bin/files"
+
+step "artifact: a C program compiled by the service, saved, and run here"
+expect 0 'saved as' "$WORK/bin/artifact" "$WORK/fetched"
+expect 0 '^compiled far away$' "$WORK/fetched"
+
+step "shebang: a shell script that names its own language"
+printf '#!/bin/sh\necho "shell arithmetic: $((6 * 7))"\n' >"$WORK/script"
+expect 0 '^shell arithmetic: 42$' "$WORK/bin/shebang" "$WORK/script"
+
+step "job: submitted, waited for from a loop that does other things"
+expect 0 '^completed after ' "$WORK/bin/job"
+
+step "cancel: a long job stopped, with what it had printed"
+expect 0 'partial output: begun' "$WORK/bin/cancel"
+
+step "failing: a program with an error of its own"
+expect 0 'NameError' "$WORK/bin/failing"
+
+step "hello with a wrong key"
+UNSANDBOX_API_KEY=unsb-sk-wrong-wrong-wrong-wrong expect 1 'did not accept the key' "$WORK/bin/hello"
+
+step "hello to a host that the certificate is not for"
+make_cert "$WORK/pki" elsewhere "DNS:elsewhere.example" || die "no certificate"
+start_server OTHER --tls "$WORK/pki/elsewhere.pem" "$WORK/pki/elsewhere.key"
+UNSANDBOX_URL=https://localhost:${OTHER##*:} expect 1 'certificate is not trusted' "$WORK/bin/hello"
+
+step "hello without the authority"
+SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt expect 1 'trust' "$WORK/bin/hello"
+
+step "hello after the service has stopped"
+runs=$(wc -l <"$WORK/journal")
+stop_servers
+expect 1 'no connection' "$WORK/bin/hello"
+
+step "the service's journal"
+say "   $runs programs were started, one for each call that could start one"
+[ "$runs" = 7 ] || { say "   FAILED: 7 expected"; failed=$((failed + 1)); }
+
+printf '\n'
+[ $failed = 0 ] || die "$failed steps failed"
+say "every step did what it says"

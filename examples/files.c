@@ -1,0 +1,41 @@
+/* Sends environment variables and two input files; takes stdout and stderr apart, as they arrive. */
+#define _POSIX_C_SOURCE 200809L
+#include "desktop.h"
+
+static const char code[] = "import os, sys\n"
+                           "rows = [line.split(',') for line in open('prices.csv')]\n"
+                           "rate = float(open('rate.txt').read())\n"
+                           "for name, price in rows:\n"
+                           "    print(name, round(float(price) * rate, 2), os.environ['CURRENCY'])\n"
+                           "print(len(rows), 'rows', file=sys.stderr)\n";
+static desktop d;
+static unsb_client client;
+
+int main(void)
+{
+    const unsb_env env[] = {{"CURRENCY", "\xE2\x82\xAC"}, {"LANG", "C.UTF-8"}};
+    const unsb_file files[] = {{"prices.csv", unsb_text("tea,2.50\ncoffee,3.20\n")},
+                               {"rate.txt", unsb_text("0.92")}};
+    unsb_program program = {.language = "python",
+                            .code = unsb_text(code),
+                            .env = env,
+                            .env_count = 2,
+                            .files = files,
+                            .file_count = 2,
+                            .ttl_s = 30};
+    unsb_result result = {.out = {.write = desktop_write, .context = stdout},
+                          .err = {.write = desktop_write, .context = stderr}};
+    int rc = desktop_open(&d, &client, false);
+
+    if (rc != UNSB_OK)
+        return 2;
+    rc = unsb_execute(&client, &program, &result);
+    if (rc != UNSB_OK)
+        desktop_explain(&d, rc, &result);
+    else
+        printf("exit code %d, %lu bytes of stdout, %lu of stderr, %ld ms\n",
+               (int)result.exit_code, (unsigned long)result.out.size,
+               (unsigned long)result.err.size, (long)result.total_time_ms);
+    desktop_close(&d, &client);
+    return rc == UNSB_OK && result.success ? 0 : 1;
+}

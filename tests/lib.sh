@@ -1,0 +1,82 @@
+# Shell functions that examples/demo.sh and tests/run.sh share. POSIX sh; sourced, with ROOT (the
+# checkout) and WORK (a scratch directory of the caller's) set.
+
+say() { printf '%s\n' "$*"; }
+die() { say "$*" >&2; exit 1; }
+
+# need WHY CHECK PACKAGE [CHECK PACKAGE ...]: installs each Debian package whose check (a shell
+# command) fails. Says what and why before it does.
+need() {
+    why=$1; shift
+    missing=
+    while [ $# -ge 2 ]; do
+        sh -c "$1" >/dev/null 2>&1 || missing="$missing $2"
+        shift 2
+    done
+    [ -n "$missing" ] || return 0
+    if ! command -v apt-get >/dev/null 2>&1; then
+        die "needed $why, and there is no apt-get to install it with:$missing"
+    fi
+    as_root=
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null 2>&1 || die "needed $why; as root: apt-get install$missing"
+        as_root=sudo
+    fi
+    say "installing, $why:$missing"
+    mkdir -p "$WORK"
+    # shellcheck disable=SC2086
+    install_log=$WORK/install.log
+    if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
+        $missing >"$install_log" 2>&1; then
+        # package lists may be missing or old on a fresh machine
+        { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -qy --no-install-recommends $missing; } >"$install_log" 2>&1 ||
+            { tail -n 5 "$install_log" >&2; die "could not install:$missing"; }
+    fi
+}
+
+has_header() { # for `need`: a check that a C header is there
+    printf "printf '#include <stdarg.h>\\\\n#include <stddef.h>\\\\n#include <setjmp.h>\\\\n#include <stdint.h>\\\\n#include <%s>\\\\n' | cc -E -" "$1"
+}
+
+# make_ca DIR: a throw-away authority. make_cert DIR NAME SAN: a certificate of its, DIR/NAME.pem and .key
+make_ca() {
+    mkdir -p "$1"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+        -subj "/CN=throw-away test authority" -keyout "$1/ca.key" -out "$1/ca.pem" 2>/dev/null
+}
+
+make_cert() {
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" \
+        -keyout "$1/$2.key" -out "$1/$2.csr" 2>/dev/null &&
+        printf 'subjectAltName=%s\n' "$3" >"$1/$2.ext" &&
+        openssl x509 -req -in "$1/$2.csr" -CA "$1/ca.pem" -CAkey "$1/ca.key" -CAcreateserial \
+            -days 2 -extfile "$1/$2.ext" -out "$1/$2.pem" 2>/dev/null
+}
+
+# start_server VARIABLE ARGUMENT...: starts sandboxd, waits for its ready line, sets VARIABLE to its URL.
+PIDS=
+start_server() {
+    variable=$1; shift
+    ready=$WORK/$variable.ready
+    python3 -B "$ROOT/tests/sandboxd/sandboxd.py" --port 0 --quiet "$@" \
+        >"$ready" 2>"$WORK/$variable.log" &
+    PIDS="$PIDS $!"
+    tries=0
+    until grep -q '^sandboxd: listening on ' "$ready" 2>/dev/null; do
+        tries=$((tries + 1))
+        if [ $tries -gt 200 ] || ! kill -0 $! 2>/dev/null; then
+            cat "$WORK/$variable.log" >&2
+            die "the local service did not start"
+        fi
+        sleep 0.1
+    done
+    eval "$variable=\$(sed -n 's/^sandboxd: listening on //p' \"\$ready\")"
+}
+
+stop_servers() {
+    for pid in $PIDS; do
+        kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    done
+    PIDS=
+}
