@@ -841,6 +841,7 @@ typedef struct unsb_client {
     uint8_t attempts;  /* sent again so far */
     uint8_t polls;     /* of unsb_job_wait() */
     uint8_t failures;  /* of those polls, one after the other */
+    uint8_t early;     /* how far an early response was looked into */
     uint32_t started_ms;
     uint32_t limit_ms; /* of the whole operation, from started_ms */
     uint32_t mark_ms;  /* the last progress, or the start of a pause */
@@ -1735,8 +1736,10 @@ static void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
         r->exponent--;
     else if (fraction)
         r->inexact = true;
-    if (digit == 0 && r->mantissa == 0)
+    if (r->mantissa == 0) {
+        r->mantissa = digit;
         return;
+    }
     r->zeros++; /* the places by which the mantissa would have to move up */
     if (r->zeros > UNSBI_EXPONENT_MAX) {
         r->zeros = UNSBI_EXPONENT_MAX;
@@ -1745,15 +1748,14 @@ static void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
     if (digit == 0)
         return;
     while (!r->inexact && r->zeros != 0) {
-        if (r->mantissa > (UINT64_MAX - 9) / 10) {
+        uint64_t m = (r->mantissa << 3) + (r->mantissa << 1) + (r->zeros == 1 ? digit : 0);
+        if (r->mantissa > UINT64_MAX / 10 || m < r->mantissa) {
             r->inexact = true;
         } else {
-            r->mantissa = (r->mantissa << 3) + (r->mantissa << 1);
+            r->mantissa = m;
             r->zeros--;
         }
     }
-    if (!r->inexact)
-        r->mantissa += digit;
 }
 
 /* One character of a number: false if it does not belong to it. */
@@ -1988,29 +1990,27 @@ static int unsbi_json_string(unsb_json_reader *r, uint8_t *data, size_t size, si
     uint8_t *p = data, *end = data + size, *out = data;
     int n = 0;
 
-    while (p < end && r->state >= UNSBI_JSON_IN_STRING) {
+    while (p < end && r->state >= UNSBI_JSON_IN_STRING && n == 0) {
         uint8_t c = *p;
         if (r->state != UNSBI_JSON_IN_STRING) {
             p++;
             n = unsbi_json_escape_char(r, c);
-            if (n < 0)
-                return unsbi_json_fail(r, n);
             /* An escape that began in an earlier piece can be longer than its part of this one. */
-            if (n > p - out)
-                break;
+            if (n <= 0 || n > p - out)
+                continue;
             memcpy(out, r->unescaped, (size_t)n);
             out += n;
             n = 0;
         } else if (r->utf8[0] != 0 || c >= 0x80) {
             if (!unsbi_utf8_next(r->utf8, c) || r->surrogate != 0)
-                return unsbi_json_fail(r, UNSB_E_JSON_UTF8);
+                n = UNSB_E_JSON_UTF8;
             *out++ = c;
             p++;
         } else if (c == '\\') {
             r->state = UNSBI_JSON_ESCAPE;
             p++;
         } else if (r->surrogate != 0) {
-            return unsbi_json_fail(r, UNSB_E_JSON_UTF8);
+            n = UNSB_E_JSON_UTF8;
         } else if (c == '"') {
             p++;
             unsbi_json_value_over(r);
@@ -2019,7 +2019,7 @@ static int unsbi_json_string(unsb_json_reader *r, uint8_t *data, size_t size, si
         } else {
             size_t run = unsbi_plain_run(p, (size_t)(end - p));
             if (run == 0) /* a control character */
-                return unsbi_json_fail(r, UNSB_E_JSON);
+                n = UNSB_E_JSON;
             if (out != p)
                 memmove(out, p, run);
             out += run;
@@ -2027,7 +2027,9 @@ static int unsbi_json_string(unsb_json_reader *r, uint8_t *data, size_t size, si
         }
     }
     *used = (size_t)(p - data);
-    if (n != 0)
+    if (n < 0)
+        return unsbi_json_fail(r, n);
+    if (n > 0)
         return unsbi_json_piece(r, (const uint8_t *)r->unescaped, (size_t)n);
     if (out == data && r->state >= UNSBI_JSON_IN_STRING)
         return UNSB_JSON_MORE;
@@ -2254,10 +2256,14 @@ static size_t unsbi_read_size(size_t room, uint8_t how)
     return room - room / 8;
 }
 
-static void unsbi_put(unsbi_writer *w, const unsb_source *source, uint8_t how)
+/* Is it the turn of the segment that comes now? */
+static bool unsbi_put_due(unsbi_writer *w)
 {
-    if (w->full || w->error != UNSB_OK || w->index++ != w->segment)
-        return;
+    return !w->full && w->error == UNSB_OK && w->index++ == w->segment;
+}
+
+static void unsbi_put_segment(unsbi_writer *w, const unsb_source *source, uint8_t how)
+{
     while (w->offset < source->size) {
         size_t room = (size_t)(w->end - w->out), size;
         unsb_size left = source->size - w->offset;
@@ -2294,11 +2300,20 @@ static void unsbi_put(unsbi_writer *w, const unsb_source *source, uint8_t how)
     w->offset = 0;
 }
 
+static void unsbi_put(unsbi_writer *w, const unsb_source *source, uint8_t how)
+{
+    if (unsbi_put_due(w))
+        unsbi_put_segment(w, source, how);
+}
+
 static void unsbi_put_text(unsbi_writer *w, const char *text, uint8_t how)
 {
-    unsb_source source = unsb_text(text);
+    unsb_source source;
 
-    unsbi_put(w, &source, how);
+    if (!unsbi_put_due(w))
+        return;
+    source = unsb_text(text);
+    unsbi_put_segment(w, &source, how);
 }
 
 static void unsbi_put_plain(unsbi_writer *w, const char *text)
@@ -2314,23 +2329,25 @@ static void unsbi_put_number(unsbi_writer *w, unsb_size value)
     unsbi_put_plain(w, unsbi_decimal(value, digits + 20));
 }
 
-/* Of a list whose items are `per_item` segments each: the first one that is not complete. */
-static size_t unsbi_put_resume(unsbi_writer *w, uint32_t per_item, size_t count)
+/* Of a list of `count` items, four segments each: passes over those that are complete, and returns
+ * how many they are. So a long list costs each buffer-full no more than a short one. */
+static size_t unsbi_put_resume(unsbi_writer *w, size_t count)
 {
-    size_t i = 0;
+    size_t done = 0;
 
     if (w->full || w->error != UNSB_OK)
         return count;
-    while (i < count && w->segment > w->index && w->segment - w->index >= per_item) {
-        w->index += per_item;
-        i++;
+    if (w->segment > w->index) {
+        uint32_t items = (w->segment - w->index) >> 2;
+        done = items < count ? (size_t)items : count;
     }
-    return i;
+    w->index += (uint32_t)done << 2;
+    return done;
 }
 
 static void unsbi_put_mark(unsbi_writer *w)
 {
-    if (w->full || w->error != UNSB_OK || w->index++ != w->segment)
+    if (!unsbi_put_due(w))
         return;
     w->mark = w->out;
     w->segment++;
@@ -2341,9 +2358,9 @@ static void unsbi_put_mark(unsbi_writer *w)
 /* {"name":"value", ...}; four segments for each, and one */
 static void unsbi_put_env(unsbi_writer *w, const unsb_program *program, uint8_t how)
 {
-    size_t i = unsbi_put_resume(w, 4, program->env_count);
+    size_t i = unsbi_put_resume(w, program->env_count);
 
-    for (; i < program->env_count; i++) {
+    for (; i < program->env_count && !w->full; i++) {
         unsbi_put_text(w, i == 0 ? "{\"" : "\",\"", how);
         unsbi_put_text(w, program->env[i].name, UNSBI_AS_JSON | how);
         unsbi_put_text(w, "\":\"", how);
@@ -2595,6 +2612,8 @@ static int unsbi_fill(unsb_client *client, bool measure)
     else if (client->config.secret_key != NULL)
         unsbi_put_signed(&w, client);
 #endif
+    else
+        unsbi_put_target(&w, client); /* for its checks alone */
     if (w.index < w.segment)
         w.mark = start; /* the body began earlier, */
     unsbi_put_mark(&w); /* or begins here, */
@@ -2793,6 +2812,7 @@ static int unsbi_http_head_over(unsb_http *h)
         h->state = UNSBI_HTTP_OVER;
     } else if ((flags & UNSB_HTTP_CHUNKED) != 0) {
         unsbi_http_element_start(h);
+        h->head_size = 0;
         h->state = UNSBI_HTTP_CHUNK_SIZE;
     } else if (framed) {
         h->state = h->remaining != 0 ? UNSBI_HTTP_LENGTH_DATA : UNSBI_HTTP_OVER;
@@ -2851,6 +2871,8 @@ static int unsbi_http_line(unsb_http *h, uint8_t c)
         rc = unsbi_http_element(h);
         if (rc < 0)
             return rc;
+        if (h->field == UNSBI_FIELD_TRANSFER_ENCODING && (h->flags & UNSB_HTTP_CHUNKED) == 0)
+            return UNSB_E_HTTP; /* a field that names no coding at all */
     }
     h->field = UNSBI_FIELD_NONE;
     if (c == '\r') {
@@ -2928,13 +2950,16 @@ static int unsbi_http_chunk(unsb_http *h, uint8_t c)
         return c == '\r' ? UNSB_PENDING : UNSB_E_HTTP;
     case UNSBI_HTTP_CHUNK_END_LF:
         h->state = UNSBI_HTTP_CHUNK_SIZE;
+        h->head_size = 0;
         return c == '\n' ? UNSB_PENDING : UNSB_E_HTTP;
     default: /* UNSBI_HTTP_CHUNK_LF */
         h->remaining = h->number;
         unsbi_http_element_start(h);
-        h->state = h->remaining != 0 ? UNSBI_HTTP_CHUNK_DATA : UNSBI_HTTP_TRAILER;
-        if (h->remaining != 0)
+        h->state = UNSBI_HTTP_TRAILER;
+        if (h->remaining != 0) {
+            h->state = UNSBI_HTTP_CHUNK_DATA;
             h->head_size = 0;
+        }
         return c == '\n' ? UNSB_PENDING : UNSB_E_HTTP;
     }
 }
@@ -3590,7 +3615,7 @@ static uint32_t unsbi_state_left(const unsb_client *client, uint32_t now)
     } else if (client->state == UNSBI_CONNECT) {
         limit = config->connect_timeout_ms;
     } else if (client->state == UNSBI_RECV && (client->op->flags & UNSBI_OP_SYNC) != 0 &&
-               limit != UNSB_FOREVER) {
+               client->send_error == UNSB_OK && limit != UNSB_FOREVER) {
         uint16_t ttl = ((const unsb_program *)client->input)->ttl_s;
         limit += (ttl != 0 ? ttl : 60u) * 1000u;
     }
@@ -3617,7 +3642,10 @@ static void unsbi_start_request(unsb_client *client)
     memset(&client->u, 0, sizeof client->u);
     client->begin = client->end = 0;
     client->send_error = UNSB_OK;
+    client->early = 0;
     client->result->http_status = 0;
+    if (client->op->again == NULL) /* which keeps how the job stood */
+        unsbi_result_reset(client);
     client->flags &= (uint8_t) ~(UNSBI_SENT | UNSBI_UNUSABLE | UNSBI_DELIVERED);
 #if UNSB_SIGNING
     if (client->config.secret_key != NULL) {
@@ -3835,14 +3863,27 @@ static int unsbi_step_connect(unsb_client *client)
     return UNSB_PENDING;
 }
 
+/* What an early response began with, as far as it was looked into (see unsbi_early()). */
+static const char unsbi_early_text[] = "HTTP/1.1 100 \r\n";
+
+enum {
+    UNSBI_EARLY_DIGIT = 9,  /* the version is read; the status code comes */
+    UNSBI_EARLY_TEXT = 13,  /* within a line of an interim response */
+    UNSBI_EARLY_LINE = 15   /* at the start of one */
+};
+
 static void unsbi_start_response(unsb_client *client)
 {
     const char *method = unsbi_method(client);
+    size_t used, body;
 
     memset(&client->u, 0, sizeof client->u);
     unsb_http_init(&client->u.rx.http, strlen(method) == 4 && memcmp(method, "HEAD", 4) == 0);
     unsb_json_reader_init(&client->u.rx.json);
     client->u.rx.field = UNSBI_NO_WORD;
+    (void)unsb_http_feed(&client->u.rx.http, unsbi_early_text, client->early, &used, &body);
+    client->begin = client->early; /* not 0: something came */
+    client->end = 0;
     unsbi_enter(client, UNSBI_RECV);
 }
 
@@ -3855,6 +3896,7 @@ static int unsbi_decode(unsb_client *client, size_t size)
     size_t used, body;
     int rc = UNSB_PENDING, error;
 
+    client->begin = 1; /* something came */
     while (size != 0 && rc == UNSB_PENDING) {
         rc = unsb_http_feed(http, p, size, &used, &body);
         if (rc < 0)
@@ -3875,6 +3917,39 @@ static int unsbi_decode(unsb_client *client, size_t size)
     return rc == UNSB_OK ? unsbi_response_over(client, size != 0) : UNSB_PENDING;
 }
 
+/* The peer takes no more of the request: perhaps because it has answered (RFC 9112 section 9.5).
+ * There is no room to receive, but one byte at a time tells. Interim responses (RFC 9110 section
+ * 15.2) are passed over; a final one ends the request where it is. */
+static int unsbi_early(unsb_client *client)
+{
+    const unsb_transport *t = &client->config.transport;
+    uint8_t at = client->early;
+    char c;
+    int n = t->vtable->recv(t->context, &c, 1);
+
+    if (n == 0) {
+        client->flags &= (uint8_t)~UNSBI_PROBE;
+        return UNSB_PENDING;
+    }
+    if (n < 0 && at == 0)
+        return unsbi_fail(client, n);
+    client->mark_ms = unsbi_now(client);
+    if (n < 0 || (at < UNSBI_EARLY_DIGIT && c != unsbi_early_text[at]) ||
+        (at == UNSBI_EARLY_DIGIT && c != '1')) {
+        client->flags |= UNSBI_UNUSABLE;
+        unsbi_start_response(client);
+        client->config.buffer[0] = c;
+        return n < 0 ? UNSB_PENDING : unsbi_decode(client, 1);
+    }
+    if (at < UNSBI_EARLY_DIGIT)
+        client->early++;
+    else if (c != '\n')
+        client->early = c == '\r' ? at : UNSBI_EARLY_TEXT;
+    else
+        client->early = at == UNSBI_EARLY_LINE ? 0 : UNSBI_EARLY_LINE;
+    return UNSB_PENDING;
+}
+
 static int unsbi_step_send(unsb_client *client)
 {
     const unsb_config *config = &client->config;
@@ -3884,29 +3959,18 @@ static int unsbi_step_send(unsb_client *client)
     if (client->begin == client->end) {
         client->begin = client->end = 0;
         n = unsbi_fill(client, false);
-        if (n >= 0 && (client->u.tx.counted > client->u.tx.body_size ||
-                       (n == UNSB_OK && client->u.tx.counted != client->u.tx.body_size)))
-            n = UNSB_E_SOURCE; /* it is not what was announced */
+        /* Is it not what was announced? That must be known before its announced length is sent. */
+        if ((n == UNSB_OK && client->u.tx.counted != client->u.tx.body_size) ||
+            (n == UNSB_PENDING && client->u.tx.counted >= client->u.tx.body_size &&
+             client->u.tx.counted != 0))
+            n = UNSB_E_SOURCE;
         if (n < 0)
             return unsbi_fail(client, n);
         if (n == UNSB_OK)
             client->u.tx.segment = UNSBI_ALL_WRITTEN;
     }
-    if ((client->flags & UNSBI_PROBE) != 0) {
-        /* The peer takes no more: perhaps because it has answered (RFC 9112 section 9.5). One byte
-         * tells; there is no room for more than that. */
-        char first;
-        client->flags &= (uint8_t)~UNSBI_PROBE;
-        n = t->vtable->recv(t->context, &first, 1);
-        if (n == 0)
-            return UNSB_PENDING;
-        if (n < 0)
-            return unsbi_fail(client, n);
-        client->flags |= UNSBI_UNUSABLE;
-        unsbi_start_response(client);
-        config->buffer[0] = first;
-        return unsbi_decode(client, 1);
-    }
+    if ((client->flags & UNSBI_PROBE) != 0)
+        return unsbi_early(client);
     n = t->vtable->send(t->context, config->buffer + client->begin,
                         unsbi_min(client->end - client->begin, UNSBI_INT_MAX));
     if (n == 0) {
@@ -3939,14 +4003,13 @@ static int unsbi_step_recv(unsb_client *client)
     if (n > 0) {
         client->mark_ms = unsbi_now(client);
         client->flags &= (uint8_t)~UNSBI_BLOCKED;
-        client->begin = 1; /* something came */
         return unsbi_decode(client, unsbi_min((size_t)n, config->buffer_size));
     }
-    if (n == 0 && client->send_error == UNSB_OK) {
+    if (n == 0) {
         client->flags |= UNSBI_BLOCKED;
         return UNSB_PENDING;
     }
-    if (client->send_error != UNSB_OK)
+    if (client->send_error != UNSB_OK && client->begin == 0)
         return unsbi_fail(client, client->send_error);
     client->flags |= UNSBI_UNUSABLE;
     if (n != UNSB_E_CLOSED)
@@ -3983,11 +4046,16 @@ static int unsbi_step(unsb_client *client)
     }
 }
 
+/* The limit of a state has passed. */
+static int unsbi_timed_out(unsb_client *client)
+{
+    return unsbi_fail(client, client->send_error != UNSB_OK ? client->send_error : UNSB_E_TIMEOUT);
+}
+
 /* Ends the operation at once, whatever might be tried again. */
 static int unsbi_stop(unsb_client *client, int rc)
 {
-    if (client->state > UNSBI_MEASURE && client->state != UNSBI_PAUSE)
-        unsbi_disconnect(client);
+    unsbi_disconnect(client);
     return unsbi_end(client, rc);
 }
 
@@ -4010,7 +4078,7 @@ UNSB_API int unsb_poll(unsb_client *client)
             rc = unsbi_stop(client, UNSB_E_TIMEOUT);
         else if ((client->flags & UNSBI_BLOCKED) != 0 && client->state != UNSBI_PAUSE &&
                  unsbi_state_left(client, now) == 0)
-            rc = unsbi_fail(client, UNSB_E_TIMEOUT);
+            rc = unsbi_timed_out(client);
     }
     client->flags &= (uint8_t)~UNSBI_ENTERED;
     return rc;
@@ -4051,7 +4119,7 @@ static int unsbi_time_passed(unsb_client *client, uint32_t ms)
     if (client->limit_ms == 0)
         return unsbi_stop(client, UNSB_E_TIMEOUT);
     if (client->state != UNSBI_PAUSE)
-        return unsbi_fail(client, UNSB_E_TIMEOUT);
+        return unsbi_timed_out(client);
     client->pause_ms = 0;
     return UNSB_PENDING;
 }

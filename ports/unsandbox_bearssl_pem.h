@@ -199,11 +199,19 @@ static void unsbi_bearssl_pem_event(unsbi_bearssl_loader *loader, int event)
     }
 }
 
+/* RFC 7468 section 3: lines may end in CR LF, of which BearSSL's decoder refuses the CR. */
 static void unsbi_bearssl_feed(unsbi_bearssl_loader *loader, const void *data, size_t size)
 {
     const unsigned char *next = (const unsigned char *)data;
     while (size > 0 && loader->error == 0) {
-        size_t used = br_pem_decoder_push(&loader->pem, next, size);
+        const unsigned char *cr = (const unsigned char *)memchr(next, '\r', size);
+        size_t line = cr != NULL ? (size_t)(cr - next) : size, used;
+        if (line == 0) {
+            next++;
+            size--;
+            continue;
+        }
+        used = br_pem_decoder_push(&loader->pem, next, line);
         next += used;
         size -= used;
         unsbi_bearssl_pem_event(loader, br_pem_decoder_event(&loader->pem));

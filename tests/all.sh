@@ -1,0 +1,60 @@
+# The long part of run.sh, which sources it.
+
+say "== the local service itself"
+python3 -B -m unittest -v sandboxd/test_sandboxd.py >"$WORK/unittest" 2>&1
+awk '/ \.\.\. ok$/ {print "ok - " $1} / \.\.\. (FAIL|ERROR)$/ {print "not ok - " $0}
+     / \.\.\. skipped / {print "ok - " $1 " # SKIP " $0} /^FAILED/ {print "not ok - " $0}' \
+    "$WORK/unittest" >"$WORK/tap"
+grep -q '^OK' "$WORK/unittest" ||
+    { echo "not ok - unittest"; tail -n 30 "$WORK/unittest" | sed 's/^/#   /'; } >>"$WORK/tap"
+count "sandboxd"
+
+say "== the demonstration"
+(unset CMOCKA_MESSAGE_OUTPUT; sh "$ROOT/examples/demo.sh") >"$WORK/demo" 2>&1
+if [ $? = 0 ]; then echo "ok - demo.sh"; else
+    echo "not ok - demo.sh"; grep -B 3 -A 1 FAILED "$WORK/demo" | sed 's/^/#   /'
+fi >"$WORK/tap"
+count "examples/demo.sh"
+
+say "== valgrind: reads of what was never written"
+build "valgrind" "$BUILD/valgrind" "$parts $client test_posix test_bearssl" CC=gcc CFLAGS="-O1 -g" &&
+    for name in test_base64 test_http test_sign test_request test_client test_posix test_bearssl; do
+        suite "valgrind" "$BUILD/valgrind/$name" \
+            "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite"
+    done
+
+say "== fuzzing, $((${UNSB_FUZZ_SECONDS:=60})) seconds each"
+for name in parts client; do
+    mkdir -p "$WORK/corpus_$name" && python3 -B fuzz/seeds.py "$WORK/corpus_$name"
+    for other in "$WORK/corpus_$name"/*; do
+        case $other in */"$name"_*) ;; *) rm "$other" ;; esac
+    done
+    clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I.. \
+        "fuzz/fuzz_$name.c" -o "$WORK/fuzz_$name" &&
+        (cd "$WORK" && timeout $((UNSB_FUZZ_SECONDS * 3 + 60)) "./fuzz_$name" -max_len=4096 -timeout=20 \
+            -max_total_time="$UNSB_FUZZ_SECONDS" -print_final_stats=1 "corpus_$name") >"$WORK/fuzz" 2>&1
+    if [ $? = 0 ]; then
+        echo "ok - fuzz_$name"
+        sed -n 's/^stat::number_of_executed_units: */# figures: inputs tried: /p' "$WORK/fuzz"
+    else
+        echo "not ok - fuzz_$name"; tail -n 40 "$WORK/fuzz" | sed 's/^/#   /'
+    fi >"$WORK/tap"
+    count "fuzz_$name"
+done
+
+say "== coverage of unsandbox.h"
+coverage="$BUILD/coverage"
+rm -rf "$coverage"
+build "coverage" "$coverage" "$parts $client" CC=gcc CFLAGS="-O0 -g --coverage -DUNSB_SMALL=0" &&
+    suites "coverage" "$coverage" "$parts $client"
+lcov -q -c -d "$coverage" --rc lcov_branch_coverage=1 -o "$WORK/coverage.info" >"$WORK/lcov" 2>&1 &&
+    lcov -q -e "$WORK/coverage.info" '*/unsandbox.h' --rc lcov_branch_coverage=1 \
+        -o "$WORK/header.info" >>"$WORK/lcov" 2>&1
+lcov --summary "$WORK/header.info" --rc lcov_branch_coverage=1 >"$WORK/summary" 2>&1
+sed -n 's/^ *\(lines\|functions\|branches\)\.*: /# figures: \1 /p' "$WORK/summary" >"$WORK/tap"
+for gate in "lines 99" "functions 100" "branches 93"; do
+    awk -v what="${gate% *}" -v least="${gate#* }" '$1 ~ "^" what {sub("%", "", $2); seen = 1
+        print ($2 + 0 >= least + 0 ? "ok" : "not ok") " - " what " covered: " $2 "%, at least " least "%"}
+        END {if (!seen) print "not ok - " what " not measured"}' "$WORK/summary" >>"$WORK/tap"
+done
+count "coverage"

@@ -1,0 +1,60 @@
+"""Writes the fuzzers' first inputs into a directory: python3 fuzz/seeds.py DIRECTORY"""
+import base64
+import json
+import os
+import sys
+
+RESULT = {
+    "success": True, "stdout": "Hello \u00e9\u20ac\U0001f600\n\0", "stderr": "", "exit_code": 0,
+    "language": "python", "job_id": "a1b2", "execution_mode": "pooled", "total_time_ms": 5.23e2,
+    "artifacts": [{"filename": "a.out", "content_base64": "AAECAwQ="},
+                  {"content_base64": "", "filename": "b"}],
+    "x": [{"y": [None, 1.5, -0]}],
+}
+JOB = {"job_id": "c3", "status": "completed", "created_at": 1, "started_at": 2, "completed_at": 3,
+       "result": RESULT}
+JOBS = {"jobs": [{"job_id": "j1", "status": "running", "language": "python",
+                  "submitted_at": "2024-01-15T10:30:00Z"}]}
+
+
+def response(value, status="200 OK", fields=""):
+    body = json.dumps(value).encode()
+    head = "HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n" % (status, fields, len(body))
+    return head.encode() + body
+
+
+def chunked(value):
+    body = json.dumps(value, ensure_ascii=False).encode()
+    out = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for i in range(0, len(body), 20):
+        piece = body[i:i + 20]
+        out += b"%x;e=1\r\n" % len(piece) + piece + b"\r\n"
+    return out + b"0\r\nT: x\r\n\r\n"
+
+
+KEY = {"valid": True, "tier": "x", "burst": 5}
+SEEDS = {
+    "client_execute": bytes([8, 3, 255]) + response(RESULT) + response(JOB) + response(JOBS),
+    "client_chunked": bytes([8, 0, 6]) + chunked(RESULT),
+    "client_job": bytes([2, 64, 20]) + chunked(JOB),
+    "client_wait": bytes([3, 0, 20]) + response({"status": "running"}) + response(JOB),
+    "client_list": bytes([4, 1, 9]) + response(JOBS) + response({"languages": ["c"]}) +
+                   response(KEY),
+    "client_error": bytes([0, 129, 30]) + response(
+        {"error": "rate", "message": "m"}, "429 Too Many Requests", "Retry-After: 3\r\n") +
+                    response(RESULT),
+    "client_close": bytes([7, 2, 30]) + b"HTTP/1.0 200 OK\r\n\r\nbody until the end",
+    "parts_json": bytes([0, 6]) + json.dumps(JOB).encode(),
+    "parts_numbers": bytes([0, 2]) +
+                     b'[0,-1,5.23e2,1E+5,1e-3,9223372036854775807,"\\ud83d\\ude00\\u0000"]',
+    "parts_http": bytes([1, 4]) + chunked(RESULT),
+    "parts_head": bytes([1, 2]) +
+                  b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 503 Busy\r\n"
+                  b"Content-Length: 2\r\nConnection: close, x\r\n y\r\n"
+                  b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n\r\nhi",
+    "parts_base64": bytes([2, 2]) + base64.b64encode(bytes(range(40))),
+}
+
+for name, content in SEEDS.items():
+    with open(os.path.join(sys.argv[1], name), "wb") as file:
+        file.write(content)

@@ -1,0 +1,122 @@
+#!/bin/sh
+# Tests the library: sh tests/run.sh          what its users need to know that it works here
+#                    sh tests/run.sh --all    everything, fuzzing and coverage included
+# Installs what is missing, leaves nothing running, prints "N passed, N failed" last (and ", N
+# skipped" where a check could not be made here) and exits with 0 only if nothing failed.
+set -u
+ROOT=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+cd "$ROOT/tests" || exit 1
+all=false
+case ${1-} in
+    '') ;;
+    --all) all=true ;;
+    *) echo "usage: sh tests/run.sh [--all]" >&2; exit 2 ;;
+esac
+WORK=$(mktemp -d) || exit 1
+# shellcheck source=lib.sh
+. "$ROOT/tests/lib.sh"
+trap 'stop_servers; rm -rf "$WORK"' EXIT
+trap 'exit 130' INT TERM HUP
+
+need "to build the suites" \
+    "command -v gcc" gcc "command -v g++" g++ "command -v clang" clang "command -v make" make \
+    "echo '#include <stdlib.h>' | cc -E -" libc6-dev \
+    "$(has_header cmocka.h)" libcmocka-dev "$(has_header bearssl.h)" libbearssl-dev
+need "to compile for a 32-bit machine" \
+    "command -v i686-linux-gnu-gcc" gcc-i686-linux-gnu \
+    "test -e /usr/i686-linux-gnu/include/stdlib.h" libc6-dev-i386-cross
+need "for the local service and its certificates" \
+    "python3 -c 'import ssl, http.server'" python3 "command -v openssl" openssl
+$all && need "for the long tests" \
+    "command -v valgrind" valgrind "command -v lcov" lcov \
+    "test -e /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a" libclang-rt-14-dev
+
+passed=0 failed=0 skipped=0
+
+# count NAME: adds up the TAP lines of $WORK/tap and shows those that are not plain successes
+count() {
+    n=$(grep -cE '^ok [^#]*$|^ok .*# TODO' "$WORK/tap")
+    f=$(grep -c '^not ok ' "$WORK/tap")
+    s=$(grep -cE '^ok .*# SKIP' "$WORK/tap")
+    passed=$((passed + n)) failed=$((failed + f)) skipped=$((skipped + s))
+    if [ "$s" = 0 ]; then say "$1: $n passed, $f failed"; else
+        say "$1: $n passed, $f failed, $s skipped"
+        grep -E '^ok .*# SKIP' "$WORK/tap" | sed 's/^ok [-0-9 ]*/   skipped: /'
+    fi
+    [ "$f" = 0 ] || sed -n '/^not ok /,/^ok /p' "$WORK/tap" | grep -v '^ok ' | head -n 60
+    sed -n 's/^# figures:/  /p' "$WORK/tap"
+    grep -vE '^(ok |not ok |#|1\.\.|seed |$)' "$WORK/tap" | head -n 4 | sed 's/^/   /'
+}
+
+# suite LABEL PROGRAM [COMMAND]: runs one suite; a crash or a missing plan counts as a failure
+suite() {
+    timeout 600 ${3-} "$2" >"$WORK/tap" 2>"$WORK/errors" </dev/null
+    rc=$?
+    if [ $rc != 0 ] && ! grep -q '^not ok ' "$WORK/tap"; then
+        { echo "not ok - exit status $rc"; sed 's/^/#   /' "$WORK/errors" | tail -n 30; } >>"$WORK/tap"
+    elif [ $rc = 0 ] && ! grep -q '^ok ' "$WORK/tap"; then
+        echo "not ok - it ran no test" >>"$WORK/tap"
+    fi
+    count "$(basename "$2") [$1]"
+}
+
+# suites LABEL DIRECTORY NAMES: runs those of one build
+suites() {
+    for name in $3; do suite "$1" "$2/$name"; done
+}
+
+# build LABEL DIRECTORY NAMES MAKE-ARGUMENT...: a build that fails is a failure
+build() {
+    label=$1 dir=$2 names=$3; shift 3
+    if ! make -s -j2 -C "$ROOT/tests" B="$dir" PROGRAMS="$names" "$@" >"$WORK/make.log" 2>&1; then
+        tail -n 20 "$WORK/make.log"
+        echo "not ok - the build" >"$WORK/tap"
+        count "build [$label]"
+        return 1
+    fi
+}
+
+export CMOCKA_MESSAGE_OUTPUT=TAP
+export UNSB_TEST_PKI="$WORK/pki"
+make_ca "$UNSB_TEST_PKI" && make_cert "$UNSB_TEST_PKI" localhost "DNS:localhost,IP:127.0.0.1" ||
+    die "no certificates"
+BUILD=${UNSB_BUILD:-$ROOT/tests/build}
+SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts"
+client="test_request test_client test_faults"
+ports="test_posix test_bearssl"
+service="test_api test_cuts test_large"
+every="$parts $client $ports $service"
+
+say "== what compiles"
+sh compile/check.sh >"$WORK/tap" 2>&1
+count "compile"
+
+say "== the parts, the client over a scripted transport, the ports, and the local service"
+build "gcc -O2" "$BUILD/fast" "$every" CC=gcc CFLAGS="-O2" && suites "gcc -O2" "$BUILD/fast" "$every"
+
+say "== the compact loops"
+build "gcc -Os" "$BUILD/small" "$parts $client test_api" CC=gcc CFLAGS="-Os" &&
+    suites "gcc -Os" "$BUILD/small" "$parts $client test_api"
+
+say "== under AddressSanitizer and UndefinedBehaviorSanitizer"
+build "gcc, sanitized" "$BUILD/sanitized" "$every" CC=gcc CFLAGS="-O1 -g $SANITIZE" &&
+    suites "gcc, sanitized" "$BUILD/sanitized" "$every"
+build "gcc, sanitized, compact" "$BUILD/sanitized_small" "$parts $client" CC=gcc \
+    CFLAGS="-O1 -g $SANITIZE -DUNSB_SMALL=1" &&
+    suites "gcc, sanitized, compact" "$BUILD/sanitized_small" "$parts $client"
+
+say "== clang, and without signing"
+build "clang -O2" "$BUILD/clang" "$parts $client" CC=clang CFLAGS="-O2 -DUNSB_SIGNING=0" &&
+    suites "clang -O2, no signing" "$BUILD/clang" "$parts $client"
+
+if $all; then
+    # shellcheck source=all.sh
+    . "$ROOT/tests/all.sh"
+fi
+
+say ""
+if [ "$skipped" = 0 ]; then say "$passed passed, $failed failed"; else
+    say "$passed passed, $failed failed, $skipped skipped"
+fi
+[ "$failed" = 0 ] && [ "$passed" != 0 ]

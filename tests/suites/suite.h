@@ -1,0 +1,19 @@
+/* What every suite includes first: cmocka, and the library with its private parts. */
+#ifndef SUITE_H
+#define SUITE_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define UNSANDBOX_IMPLEMENTATION
+#include "unsandbox.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+#endif

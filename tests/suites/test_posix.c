@@ -1,0 +1,1014 @@
+/* The POSIX port: resolving, connecting, failing, and cleaning up after all of it. The resolver is
+ * a stub, so no query ever leaves the process. */
+#include "suite.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+static int stub_resolve(const char *host, const char *port, const struct addrinfo *hints,
+                        struct addrinfo **list);
+static void stub_free(struct addrinfo *list);
+
+#define UNSB_POSIX_GETADDRINFO stub_resolve
+#define freeaddrinfo stub_free
+#include "service.h"
+#undef freeaddrinfo
+
+/* ======================================================================
+ * >>resolver  A stub whose lists are its own, so that each one can be seen freed
+ * ====================================================================== */
+
+#define LIST_MAX 4
+
+typedef struct stub_list {
+    struct addrinfo items[LIST_MAX];
+    struct sockaddr_in6 addresses[LIST_MAX]; /* the larger of the two */
+} stub_list;
+
+static struct {
+    pthread_mutex_t lock;
+    const char *addresses[LIST_MAX]; /* what every name stands for; none: it does not exist */
+    uint16_t ports[LIST_MAX];        /* 0: the one that is asked for */
+    int error;                       /* EAI_...; 0: as the addresses say */
+    bool hold;                       /* look-ups of names wait */
+    unsigned begun, ended;           /* of names */
+    int lists;                       /* not freed yet */
+    char host[300], port[10];        /* of the last one */
+} stub;
+
+/* One numeric address; false: it is none. */
+static bool stub_fill(stub_list *list, size_t at, const char *text, uint16_t port, int socktype)
+{
+    struct addrinfo *item = &list->items[at];
+    struct sockaddr_in *four = (struct sockaddr_in *)(void *)&list->addresses[at];
+    struct sockaddr_in6 *six = &list->addresses[at];
+
+    if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+        item->ai_family = AF_INET;
+        item->ai_addrlen = sizeof *four;
+        four->sin_family = AF_INET;
+        four->sin_port = htons(port);
+    } else if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
+        item->ai_family = AF_INET6;
+        item->ai_addrlen = sizeof *six;
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons(port);
+    } else {
+        return false;
+    }
+    item->ai_socktype = socktype;
+    item->ai_protocol = IPPROTO_TCP;
+    item->ai_addr = (struct sockaddr *)(void *)&list->addresses[at];
+    if (at != 0)
+        list->items[at - 1].ai_next = item;
+    return true;
+}
+
+static bool stub_is_held(void)
+{
+    bool hold;
+
+    (void)pthread_mutex_lock(&stub.lock);
+    hold = stub.hold;
+    (void)pthread_mutex_unlock(&stub.lock);
+    return hold;
+}
+
+static int stub_resolve(const char *host, const char *port, const struct addrinfo *hints,
+                        struct addrinfo **list)
+{
+    stub_list *made = (stub_list *)calloc(1, sizeof *made);
+    uint16_t number = (uint16_t)strtoul(port, NULL, 10);
+    size_t i;
+    int rc = 0;
+
+    if (made == NULL)
+        return EAI_MEMORY;
+    if (stub_fill(made, 0, host, number, hints->ai_socktype)) {
+        (void)pthread_mutex_lock(&stub.lock);
+        stub.lists++;
+        (void)pthread_mutex_unlock(&stub.lock);
+        *list = made->items;
+        return 0;
+    }
+    if ((hints->ai_flags & AI_NUMERICHOST) != 0) {
+        free(made);
+        return EAI_NONAME;
+    }
+    (void)pthread_mutex_lock(&stub.lock);
+    stub.begun++;
+    (void)snprintf(stub.host, sizeof stub.host, "%s", host);
+    (void)snprintf(stub.port, sizeof stub.port, "%s", port);
+    (void)pthread_mutex_unlock(&stub.lock);
+    while (stub_is_held())
+        sleep_a_little();
+    (void)pthread_mutex_lock(&stub.lock);
+    rc = stub.error != 0 ? stub.error : stub.addresses[0] == NULL ? EAI_NONAME : 0;
+    for (i = 0; rc == 0 && i < LIST_MAX && stub.addresses[i] != NULL; i++)
+        (void)stub_fill(made, i, stub.addresses[i], stub.ports[i] != 0 ? stub.ports[i] : number,
+                        hints->ai_socktype);
+    if (rc == 0) {
+        *list = made->items;
+        stub.lists++;
+    } else {
+        free(made);
+    }
+    stub.ended++;
+    (void)pthread_mutex_unlock(&stub.lock);
+    return rc;
+}
+
+static void stub_free(struct addrinfo *list)
+{
+    (void)pthread_mutex_lock(&stub.lock);
+    stub.lists--;
+    (void)pthread_mutex_unlock(&stub.lock);
+    free(list); /* the first member of what was allocated */
+}
+
+/* Is everything that look-ups made gone again, the threads' own share too? */
+static bool stub_is_clean(void)
+{
+    bool clean;
+
+    (void)pthread_mutex_lock(&stub.lock);
+    clean = stub.begun == stub.ended && stub.lists == 0;
+    (void)pthread_mutex_unlock(&stub.lock);
+    return clean;
+}
+
+static void stub_hold(bool hold)
+{
+    (void)pthread_mutex_lock(&stub.lock);
+    stub.hold = hold;
+    (void)pthread_mutex_unlock(&stub.lock);
+}
+
+static unsigned stub_begun(void)
+{
+    unsigned begun;
+
+    (void)pthread_mutex_lock(&stub.lock);
+    begun = stub.begun;
+    (void)pthread_mutex_unlock(&stub.lock);
+    return begun;
+}
+
+static void expect_clean(void)
+{
+    bool clean;
+
+    EVENTUALLY(stub_is_clean(), clean);
+    assert_true(clean);
+}
+
+/* What the name stands for from now on. */
+static void stub_set(const char *first, uint16_t first_port, const char *second,
+                     uint16_t second_port)
+{
+    (void)pthread_mutex_lock(&stub.lock);
+    memset(stub.addresses, 0, sizeof stub.addresses);
+    stub.addresses[0] = first;
+    stub.ports[0] = first_port;
+    stub.addresses[1] = second;
+    stub.ports[1] = second_port;
+    stub.error = 0;
+    (void)pthread_mutex_unlock(&stub.lock);
+}
+
+/* ======================================================================
+ * >>helpers
+ * ====================================================================== */
+
+static service plain;
+static rig g;
+static unsb_result result;
+static char out_memory[100];
+static volatile sig_atomic_t pipe_signals;
+
+static void on_sigpipe(int number)
+{
+    (void)number;
+    pipe_signals++;
+}
+
+static unsb_program one_line(void)
+{
+    unsb_program program;
+
+    memset(&program, 0, sizeof program);
+    program.language = "sh";
+    program.code = unsb_text("echo there");
+    return program;
+}
+
+/* A client of the port alone, with a true clock and limits of milliseconds where they are wanted.
+ */
+static void begin(const char *host, uint16_t port, bool nonblocking)
+{
+    rig_close(&g);
+    rig_prepare(&g, false, nonblocking, port);
+    g.config.host = host;
+    g.config.now_ms = unsb_posix_now_ms;
+    g.config.connect_timeout_ms = PATIENCE_MS;
+    g.config.idle_timeout_ms = PATIENCE_MS;
+}
+
+static void begun(void)
+{
+    rig_open(&g);
+    g.inside.speed = g.outside.speed = 1;
+    memset(&result, 0, sizeof result);
+    result.out = unsb_into(out_memory, sizeof out_memory);
+}
+
+/* The outcome of one call on a client that was just opened. */
+static int outcome(void)
+{
+    unsb_program program = one_line();
+
+    return rig_end(&g, unsb_execute(&g.client, &program, &result));
+}
+
+static void expect_there(int rc)
+{
+    if (rc != UNSB_OK)
+        fail_msg("%d (%s), errno %d, resolver %d", rc, unsb_error_text(rc), g.tcp.error,
+                 g.tcp.resolve_error);
+    assert_string_equal(out_memory, "there\n");
+}
+
+static unsigned open_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    unsigned count = 0;
+
+    if (folder == NULL)
+        return 0;
+    while (readdir(folder) != NULL)
+        count++;
+    (void)closedir(folder);
+    return count;
+}
+
+#define BOTH_MODES(nonblocking)                                                                    \
+    int nonblocking = 0;                                                                           \
+    nonblocking < 2;                                                                               \
+    nonblocking++
+
+static int tear_down(void **state)
+{
+    (void)state;
+    stub_hold(false);
+    rig_close(&g);
+    return 0;
+}
+
+/* ======================================================================
+ * >>connecting
+ * ====================================================================== */
+
+static void refused(void **state)
+{
+    uint16_t port;
+    int fd = loopback_socket(&port, -1);
+
+    (void)state;
+    for (BOTH_MODES(mode)) {
+        begin("127.0.0.1", port, mode != 0);
+        begun();
+        assert_int_equal(outcome(), UNSB_E_CONNECT);
+        assert_int_equal(g.tcp.error, ECONNREFUSED);
+        assert_int_equal(result.http_status, 0);
+        stub_set("127.0.0.1", port, "127.0.0.1", port);
+        begin("refused.test", port, mode != 0);
+        begun();
+        assert_int_equal(outcome(), UNSB_E_CONNECT);
+        assert_int_equal(g.tcp.error, ECONNREFUSED);
+        /* again: an operation after a failed one starts anew */
+        assert_int_equal(outcome(), UNSB_E_CONNECT);
+    }
+    (void)close(fd);
+    rig_close(&g);
+    expect_clean();
+}
+
+static void not_resolved(void **state)
+{
+    static const int errors[] = {0, EAI_NONAME, EAI_AGAIN, EAI_FAIL};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(errors); i++)
+        for (BOTH_MODES(mode)) {
+            stub_set(NULL, 0, NULL, 0);
+            stub.error = errors[i];
+            begin("unknown.test", 80, mode != 0);
+            begun();
+            assert_int_equal(outcome(), UNSB_E_RESOLVE);
+            assert_int_equal(g.tcp.resolve_error, errors[i] != 0 ? errors[i] : EAI_NONAME);
+        }
+    assert_string_equal(stub.host, "unknown.test");
+    assert_string_equal(stub.port, "80");
+    rig_close(&g);
+    expect_clean();
+}
+
+static void resolved(void **state)
+{
+    (void)state;
+    for (BOTH_MODES(mode)) {
+        stub_set("127.0.0.1", 0, NULL, 0);
+        begin("service.test", plain.port, mode != 0);
+        begun();
+        expect_there(outcome());
+        assert_int_equal(stub.lists, 0); /* given back once connected */
+    }
+}
+
+static void long_hosts(void **state)
+{
+    char host[258];
+    unsigned before = stub_begun();
+
+    (void)state;
+    memset(host, 'h', sizeof host);
+    host[256] = '\0';
+    begin(host, 80, false);
+    begun();
+    assert_int_equal(outcome(), UNSB_E_RESOLVE);
+    assert_int_equal(stub_begun(), before);
+    host[255] = '\0';
+    stub_set("127.0.0.1", plain.port, NULL, 0);
+    begin(host, 1, false);
+    begun();
+    expect_there(outcome());
+    assert_string_equal(stub.host, host);
+}
+
+/* The client gives up, is closed, and its memory is freed, all while the resolver is still at work.
+ */
+static void slow_resolver(void **state)
+{
+    static const char *const ways[] = {"time-out", "abort", "close"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(ways) * 2; i++) {
+        unsb_posix *tcp = (unsb_posix *)malloc(sizeof *tcp);
+        unsb_client *client = (unsb_client *)malloc(sizeof *client);
+        char *buffer = (char *)malloc(512), *host = (char *)malloc(20);
+        unsb_config config;
+        unsb_program program = one_line();
+        unsigned before = stub_begun();
+        bool got_there;
+        int rc;
+
+        if (tcp == NULL || client == NULL || buffer == NULL || host == NULL)
+            fail_msg("out of memory");
+        stub_set("127.0.0.1", plain.port, NULL, 0);
+        stub_hold(true);
+        (void)strcpy(host, "slow.test");
+        memset(&config, 0, sizeof config);
+        memset(&result, 0, sizeof result);
+        config.transport = unsb_posix_transport(tcp);
+        config.api_key = SAMPLE_KEY;
+        config.buffer = buffer;
+        config.buffer_size = 512;
+        config.host = host;
+        config.now_ms = unsb_posix_now_ms;
+        config.connect_timeout_ms = 200;
+        config.nonblocking = i % 3 != 0 || i % 2 != 0;
+        assert_int_equal(unsb_init(client, &config), UNSB_OK);
+        rc = unsb_execute(client, &program, &result);
+        while (i % 3 == 0 && rc == UNSB_PENDING) {
+            uint32_t timeout_ms;
+            int interest = unsb_interest(client, &timeout_ms);
+            struct pollfd item = {.fd = unsb_posix_fd(tcp), .events = POLLIN};
+            assert_true(interest == UNSB_READABLE || timeout_ms == 0);
+            assert_true(timeout_ms <= 200);
+            assert_int_equal(timeout_ms != 0 ? poll(&item, 1, (int)timeout_ms) : 0, 0);
+            rc = unsb_poll(client);
+        }
+        if (i % 3 == 0) {
+            assert_int_equal(rc, UNSB_E_TIMEOUT);
+        } else {
+            while (rc == UNSB_PENDING && tcp->lookup == NULL)
+                rc = unsb_poll(client);
+            assert_int_equal(rc, UNSB_PENDING);
+            if (i % 3 == 1) {
+                unsb_abort(client);
+                assert_int_equal(unsb_poll(client), UNSB_E_ABORTED);
+            }
+        }
+        assert_int_equal(unsb_posix_fd(tcp), i % 3 == 2 ? tcp->wake_fd : -1);
+        unsb_close(client);
+        free(tcp);
+        free(client);
+        free(buffer);
+        memset(host, 'x', 20);
+        free(host);
+        EVENTUALLY(stub_begun() != before, got_there);
+        assert_true(got_there);
+        assert_string_equal(stub.host, "slow.test");
+        stub_hold(false);
+        expect_clean();
+    }
+}
+
+/* A client that was aborted while it resolved can be used at once, and the old answer is not taken.
+ */
+static void used_again_while_resolving(void **state)
+{
+    unsb_program program = one_line();
+    int rc;
+
+    (void)state;
+    stub_set("127.0.0.1", plain.port, NULL, 0);
+    begin("slow.test", 9, true);
+    begun();
+    stub_hold(true);
+    rc = unsb_execute(&g.client, &program, &result);
+    while (rc == UNSB_PENDING && g.tcp.lookup == NULL)
+        rc = unsb_poll(&g.client);
+    assert_int_equal(rc, UNSB_PENDING);
+    unsb_abort(&g.client);
+    rc = unsb_execute(&g.client, &program, &result);
+    while (rc == UNSB_PENDING && g.tcp.lookup == NULL)
+        rc = unsb_poll(&g.client);
+    assert_int_equal(rc, UNSB_PENDING);
+    stub_hold(false);
+    expect_there(rig_end(&g, rc));
+    rig_close(&g);
+    expect_clean();
+}
+
+static void second_address(void **state)
+{
+    uint16_t dead;
+    int fd = loopback_socket(&dead, -1);
+
+    (void)state;
+    for (BOTH_MODES(mode)) {
+        stub_set("127.0.0.1", dead, "127.0.0.1", plain.port);
+        begin("two.test", 9, mode != 0);
+        begun();
+        expect_there(outcome());
+        assert_int_equal(g.tcp.error, 0);
+        /* usually no one listens there on IPv6; without IPv6 there is no such socket at all */
+        stub_set("::1", dead, "127.0.0.1", plain.port);
+        begin("two.test", 9, mode != 0);
+        begun();
+        expect_there(outcome());
+    }
+    (void)close(fd);
+    rig_close(&g);
+    expect_clean();
+}
+
+/* A listener whose queue is full leaves connections unanswered. The descriptors that fill it are
+ * returned; 0 of them: this system does not behave so. */
+static size_t fill_queue(uint16_t port, int *fds, size_t max)
+{
+    struct sockaddr_in address;
+    size_t count = 0;
+
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    while (count < max) {
+        int fd = private_fd(socket(AF_INET, SOCK_STREAM, 0));
+        struct pollfd item = {.fd = fd, .events = POLLOUT};
+        (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+        (void)connect(fd, (struct sockaddr *)(void *)&address, sizeof address);
+        fds[count++] = fd;
+        if (poll(&item, 1, 100) == 0)
+            return count;
+    }
+    while (count != 0)
+        (void)close(fds[--count]);
+    return 0;
+}
+
+static void silent_address(void **state)
+{
+    uint16_t port;
+    int listener = loopback_socket(&port, 0), fds[16];
+    size_t count = fill_queue(port, fds, COUNT(fds));
+
+    (void)state;
+    if (count == 0) {
+        (void)close(listener);
+        print_message("# skipped: connections to a full queue are not left unanswered here\n");
+        skip();
+    }
+    for (BOTH_MODES(mode)) {
+        stub_set("127.0.0.1", port, "127.0.0.1", plain.port);
+        begin("two.test", 9, mode != 0);
+        begun();
+        g.tcp.address_timeout_ms = 50;
+        expect_there(outcome());
+        stub_set("127.0.0.1", port, NULL, 0);
+        begin("one.test", 9, mode != 0);
+        g.config.connect_timeout_ms = 100;
+        begun();
+        assert_int_equal(outcome(), UNSB_E_TIMEOUT);
+        assert_int_equal(unsb_posix_fd(&g.tcp), -1);
+    }
+    while (count != 0)
+        (void)close(fds[--count]);
+    (void)close(listener);
+    rig_close(&g);
+    expect_clean();
+}
+
+static bool has_ipv6(void)
+{
+    struct sockaddr_in6 address;
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    bool usable;
+
+    memset(&address, 0, sizeof address);
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_loopback;
+    usable = fd >= 0 && bind(fd, (struct sockaddr *)(void *)&address, sizeof address) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    return usable;
+}
+
+static void ipv6(void **state)
+{
+    service six = {0, 0};
+    uint16_t dead;
+    int fd;
+
+    (void)state;
+    if (!has_ipv6()) {
+        print_message("# skipped: there is no ::1\n");
+        skip();
+    }
+    service_start(&six, 0, "--host", "::1", NULL);
+    fd = loopback_socket(&dead, -1);
+    for (BOTH_MODES(mode)) {
+        begin("::1", six.port, mode != 0);
+        begun();
+        expect_there(outcome());
+        stub_set("127.0.0.1", dead, "::1", six.port);
+        begin("six.test", 9, mode != 0);
+        begun();
+        expect_there(outcome());
+    }
+    (void)close(fd);
+    rig_close(&g);
+    service_stop(&six);
+    expect_clean();
+}
+
+/* ======================================================================
+ * >>peers that misbehave
+ * ====================================================================== */
+
+static void serve_silence(peer *p, int fd)
+{
+    peer_drain(p, fd);
+}
+
+static void serve_nothing(peer *p, int fd)
+{
+    char end;
+
+    /* takes nothing, but sees that the client is gone: by its reset */
+    while (peer_wait(p, fd, 0) && recv(fd, &end, 1, MSG_PEEK | MSG_DONTWAIT) != 0 &&
+           (errno == EAGAIN || errno == 0))
+        sleep_a_little();
+}
+
+static void serve_reset(peer *p, int fd)
+{
+    (void)p;
+    reset_on_close(fd);
+}
+
+/* Reads the request's head, so that it was sent for certain. */
+static void read_request(peer *p, int fd)
+{
+    char text[8192];
+    size_t have = 0, got;
+
+    memset(text, 0, sizeof text);
+    while (have + 1 < sizeof text && strstr(text, "there\"}") == NULL &&
+           (got = peer_recv(p, fd, text + have, sizeof text - 1 - have)) != 0)
+        have += got;
+}
+
+static void serve_request_and_reset(peer *p, int fd)
+{
+    read_request(p, fd);
+    reset_on_close(fd);
+}
+
+static void serve_request_and_end(peer *p, int fd)
+{
+    read_request(p, fd);
+}
+
+/* Answers before it was asked, takes nothing, and ends. */
+static void serve_refusal(peer *p, int fd)
+{
+    static const char text[] = "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n";
+
+    (void)peer_send(p, fd, text, sizeof text - 1);
+    (void)shutdown(fd, SHUT_WR);
+    peer_drain(p, fd);
+}
+
+static void serve_garbage(peer *p, int fd)
+{
+    static const char text[] = "SSH-2.0-OpenSSH_9.2\r\n";
+
+    (void)peer_send(p, fd, text, sizeof text - 1);
+    (void)shutdown(fd, SHUT_WR);
+    peer_drain(p, fd);
+}
+
+static int outcome_with(void (*serve)(peer *p, int fd), bool nonblocking, uint32_t idle_ms)
+{
+    peer p;
+    int rc;
+
+    peer_start(&p, serve, NULL);
+    begin("127.0.0.1", p.port, nonblocking);
+    g.config.idle_timeout_ms = idle_ms;
+    begun();
+    rc = outcome();
+    /* a connection that failed is given up at once; one that brought an answer may be kept */
+    if (rc > UNSB_E_BAD_REQUEST)
+        assert_int_equal(unsb_posix_fd(&g.tcp), -1);
+    peer_stop(&p);
+    return rc;
+}
+
+static void silent_peer(void **state)
+{
+    static char large[3000000];
+    unsb_program program = one_line();
+    unsb_call call;
+
+    (void)state;
+    memset(&call, 0, sizeof call);
+    memset(large, 'x', sizeof large);
+    for (BOTH_MODES(mode)) {
+        peer p;
+        peer_start(&p, serve_silence, NULL);
+        begin("127.0.0.1", p.port, mode != 0);
+        g.config.idle_timeout_ms = 200;
+        begun();
+        program.ttl_s = 1; /* which is added to the limit */
+        if (mode == 0)
+            assert_int_equal(rig_end(&g, unsb_execute(&g.client, &program, &result)),
+                             UNSB_E_TIMEOUT);
+        call.method = "GET";
+        call.path = "/";
+        call.body = unsb_text("");
+        assert_int_equal(rig_end(&g, unsb_request(&g.client, &call, &result)), UNSB_E_TIMEOUT);
+        assert_int_equal(unsb_posix_fd(&g.tcp), -1);
+        peer_stop(&p);
+
+        /* one that does not even read: what cannot be sent must time out as well */
+        peer_start(&p, serve_nothing, NULL);
+        begin("127.0.0.1", p.port, mode != 0);
+        g.config.idle_timeout_ms = 200;
+        begun();
+        call.method = "POST";
+        call.body = unsb_bytes(large, sizeof large);
+        assert_int_equal(rig_end(&g, unsb_request(&g.client, &call, &result)), UNSB_E_TIMEOUT);
+        assert_int_equal(unsb_posix_fd(&g.tcp), -1);
+        peer_stop(&p);
+    }
+}
+
+static void resets_and_ends(void **state)
+{
+    unsigned round;
+
+    (void)state;
+    for (round = 0; round < 10; round++) {
+        bool mode = round % 2 != 0;
+        int rc = outcome_with(serve_reset, mode, PATIENCE_MS);
+        assert_true(rc == UNSB_E_IO || rc == UNSB_E_CLOSED);
+        assert_int_equal(outcome_with(serve_request_and_reset, mode, PATIENCE_MS), UNSB_E_IO);
+        assert_int_equal(g.tcp.error, ECONNRESET);
+        assert_int_equal(outcome_with(serve_request_and_end, mode, PATIENCE_MS), UNSB_E_CLOSED);
+        assert_int_equal(outcome_with(serve_refusal, mode, PATIENCE_MS), UNSB_E_TOO_LARGE);
+        assert_int_equal(outcome_with(serve_garbage, mode, PATIENCE_MS), UNSB_E_HTTP);
+    }
+    assert_int_equal(pipe_signals, 0);
+}
+
+/* ======================================================================
+ * >>transport  The port's functions, called directly
+ * ====================================================================== */
+
+static int connected(const unsb_transport *t, uint16_t port)
+{
+    int rc;
+
+    while ((rc = t->vtable->connect(t->context, "127.0.0.1", port)) == UNSB_PENDING)
+        assert_int_equal(t->vtable->wait(t->context, UNSB_WRITABLE, PATIENCE_MS), UNSB_OK);
+    return rc;
+}
+
+static void serve_end(peer *p, int fd)
+{
+    (void)p;
+    (void)fd;
+}
+
+/* After a reset, and after an orderly end, which a system answers with EPIPE. */
+static void no_sigpipe(void **state)
+{
+    static void (*const ways[])(peer * p, int fd) = {serve_reset, serve_end};
+    static const char text[4096];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(ways); i++) {
+        unsb_posix tcp;
+        unsb_transport t = unsb_posix_transport(&tcp);
+        peer p;
+        int rc = 1, again;
+        peer_start(&p, ways[i], NULL);
+        assert_int_equal(connected(&t, p.port), UNSB_OK);
+        peer_settle(&p);
+        while (rc >= 0) {
+            rc = t.vtable->send(t.context, text, sizeof text);
+            sleep_a_little();
+        }
+        assert_true(rc == UNSB_E_CLOSED || (rc == UNSB_E_IO && i == 0));
+        assert_int_equal(tcp.error, i == 0 ? ECONNRESET : EPIPE);
+        for (again = 0; again < 3; again++)
+            assert_int_equal(t.vtable->send(t.context, text, 1), rc);
+        t.vtable->close(t.context);
+        peer_stop(&p);
+    }
+    assert_int_equal(pipe_signals, 0);
+}
+
+static void serve_last_words(peer *p, int fd)
+{
+    (void)peer_send(p, fd, "last words", 10);
+}
+
+/* The end is an end however often it is asked for, and what came before it is not lost. */
+static void last_words(void **state)
+{
+    unsb_posix tcp;
+    unsb_transport t = unsb_posix_transport(&tcp);
+    char text[20];
+    size_t have = 0;
+    peer p;
+    int rc;
+
+    (void)state;
+    peer_start(&p, serve_last_words, NULL);
+    assert_int_equal(connected(&t, p.port), UNSB_OK);
+    assert_int_equal(connected(&t, p.port), UNSB_OK);
+    peer_settle(&p);
+    while ((rc = t.vtable->recv(t.context, text + have, 3)) >= 0) {
+        have += (size_t)rc;
+        assert_int_equal(t.vtable->wait(t.context, UNSB_READABLE, PATIENCE_MS), UNSB_OK);
+        assert_true(have <= 10);
+    }
+    assert_int_equal(rc, UNSB_E_CLOSED);
+    assert_int_equal(have, 10);
+    assert_memory_equal(text, "last words", 10);
+    assert_int_equal(t.vtable->recv(t.context, text, 1), UNSB_E_CLOSED);
+    t.vtable->close(t.context);
+    t.vtable->close(t.context);
+    assert_int_equal(unsb_posix_fd(&tcp), -1);
+    assert_int_equal(connected(&t, p.port), UNSB_OK);
+    t.vtable->close(t.context);
+    peer_stop(&p);
+}
+
+static void before_and_after_a_connection(void **state)
+{
+    unsb_posix tcp;
+    unsb_transport t = unsb_posix_transport(&tcp);
+    uint32_t before;
+    uint16_t port;
+    int fd = loopback_socket(&port, -1);
+    char byte = 0;
+
+    (void)state;
+    t.vtable->close(t.context);
+    assert_int_equal(unsb_posix_fd(&tcp), -1);
+    assert_int_equal(t.vtable->send(t.context, &byte, 1), UNSB_E_IO);
+    assert_int_equal(t.vtable->recv(t.context, &byte, 1), UNSB_E_IO);
+    before = unsb_posix_now_ms(NULL);
+    assert_int_equal(t.vtable->wait(t.context, 0, 20), UNSB_E_TIMEOUT);
+    assert_true(unsb_posix_now_ms(NULL) - before >= 19);
+    assert_int_equal(t.vtable->wait(t.context, 0, 0), UNSB_E_TIMEOUT);
+    /* nothing to wait for must not be a wait for ever */
+    assert_int_equal(t.vtable->wait(t.context, UNSB_READABLE, UNSB_FOREVER), UNSB_OK);
+    assert_int_equal(connected(&t, port), UNSB_E_CONNECT);
+    assert_int_equal(connected(&t, port), UNSB_E_CONNECT);
+    assert_int_equal(t.vtable->recv(t.context, &byte, 1), UNSB_E_CONNECT);
+    assert_int_equal(t.vtable->send(t.context, &byte, 1), UNSB_E_CONNECT);
+    t.vtable->close(t.context);
+    assert_int_equal(connected(&t, plain.port), UNSB_OK);
+    assert_int_equal(t.vtable->recv(t.context, &byte, 1), 0);
+    assert_int_equal(t.vtable->recv(t.context, &byte, 0), 0);
+    assert_int_equal(t.vtable->send(t.context, &byte, 0), 0);
+    assert_int_equal(t.vtable->wait(t.context, UNSB_READABLE, 1), UNSB_E_TIMEOUT);
+    assert_int_equal(t.vtable->wait(t.context, UNSB_WRITABLE, UNSB_FOREVER), UNSB_OK);
+    assert_int_equal(t.vtable->wait(t.context, UNSB_READABLE | UNSB_WRITABLE, 0), UNSB_OK);
+    t.vtable->close(t.context);
+    (void)close(fd);
+    expect_clean();
+}
+
+/* ======================================================================
+ * >>signals, descriptors
+ * ====================================================================== */
+
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+typedef struct nuisance {
+    pthread_t victim;
+    volatile sig_atomic_t stop, gave_up;
+} nuisance;
+
+static void *interrupt_often(void *context)
+{
+    nuisance *n = (nuisance *)context;
+    unsigned left = 60000; /* some 20 seconds at least */
+
+    while (!n->stop && left-- != 0) {
+        (void)pthread_kill(n->victim, SIGUSR1);
+        sleep_a_little();
+    }
+    n->gave_up = !n->stop;
+    return NULL;
+}
+
+static void interrupted_calls(void **state)
+{
+    struct sigaction action;
+    nuisance n = {pthread_self(), 0, 0};
+    unsb_program program = one_line();
+    pthread_t thread;
+    unsigned i;
+    peer p;
+
+    (void)state;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal; /* and no SA_RESTART */
+    (void)sigaction(SIGUSR1, &action, NULL);
+    peer_start(&p, serve_silence, NULL);
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_often, &n), 0);
+    stub_set("127.0.0.1", plain.port, NULL, 0);
+    for (i = 0; i < 20; i++) {
+        begin("interrupted.test", 9, false);
+        begun();
+        program.code = unsb_text("sleep 0.02; echo there");
+        expect_there(rig_end(&g, unsb_execute(&g.client, &program, &result)));
+    }
+    /* a time limit passes however often the wait is interrupted */
+    begin("127.0.0.1", p.port, false);
+    g.config.idle_timeout_ms = 50;
+    begun();
+    program.ttl_s = 1;
+    assert_int_equal(unsb_execute(&g.client, &program, &result), UNSB_E_TIMEOUT);
+    n.stop = 1;
+    (void)pthread_join(thread, NULL);
+    assert_false(n.gave_up);
+    peer_stop(&p);
+    rig_close(&g);
+    expect_clean();
+}
+
+/* One connection, given up in one of many ways. */
+static void give_up(unsigned way, uint16_t refused_port, uint16_t silent_port)
+{
+    unsb_program program = one_line();
+    unsigned polls = way / 7;
+    int rc;
+
+    switch (way % 7) {
+    case 0:
+        stub_set("127.0.0.1", plain.port, NULL, 0);
+        break;
+    case 1:
+        stub_set("127.0.0.1", refused_port, "127.0.0.1", plain.port);
+        break;
+    case 2:
+        stub_set("127.0.0.1", refused_port, NULL, 0);
+        break;
+    case 3:
+        stub_set(NULL, 0, NULL, 0);
+        break;
+    case 4:
+        stub_set("127.0.0.1", silent_port, NULL, 0);
+        break;
+    case 5:
+        stub_set("127.0.0.1", plain.port, NULL, 0);
+        stub_hold(true);
+        break;
+    default:
+        stub_set("::1", refused_port, "127.0.0.1", refused_port);
+        break;
+    }
+    begin(way % 2 != 0 ? "many.test" : "127.0.0.1", way % 2 != 0 ? 9 : silent_port, true);
+    begun();
+    rc = unsb_execute(&g.client, &program, &result);
+    while (rc == UNSB_PENDING && polls-- != 0) {
+        sleep_a_little();
+        rc = unsb_poll(&g.client);
+    }
+    if (way % 3 == 0)
+        unsb_abort(&g.client);
+    unsb_close(&g.client);
+    g.open = false;
+    stub_hold(false);
+}
+
+static void descriptors(void **state)
+{
+    uint16_t refused_port;
+    int fd;
+    unsigned before, way;
+    bool same;
+    peer p;
+
+    (void)state;
+    if (open_descriptors() == 0) {
+        print_message("# skipped: there is no /proc/self/fd\n");
+        skip();
+    }
+    fd = loopback_socket(&refused_port, -1);
+    peer_start(&p, serve_silence, NULL);
+    before = open_descriptors();
+    for (way = 0; way < 150; way++)
+        give_up(way, refused_port, p.port);
+    peer_settle(&p);
+    /* a helper thread closes its end of the pipe when it is through */
+    EVENTUALLY(open_descriptors() == before, same);
+    assert_true(same);
+    expect_clean();
+    peer_stop(&p);
+    (void)close(fd);
+}
+
+/* ======================================================================
+ * >>main
+ * ====================================================================== */
+
+static int start(void **state)
+{
+    struct sigaction action;
+
+    (void)state;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_sigpipe;
+    (void)sigaction(SIGPIPE, &action, NULL);
+    (void)pthread_mutex_init(&stub.lock, NULL);
+    service_start(&plain, 0, NULL);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    service_stop(&plain);
+    return 0;
+}
+
+#define TEST(function) cmocka_unit_test_teardown(function, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(refused),
+                                       TEST(not_resolved),
+                                       TEST(resolved),
+                                       TEST(long_hosts),
+                                       TEST(slow_resolver),
+                                       TEST(used_again_while_resolving),
+                                       TEST(second_address),
+                                       TEST(silent_address),
+                                       TEST(ipv6),
+                                       TEST(silent_peer),
+                                       TEST(resets_and_ends),
+                                       TEST(no_sigpipe),
+                                       TEST(last_words),
+                                       TEST(before_and_after_a_connection),
+                                       TEST(interrupted_calls),
+                                       TEST(descriptors)};
+
+    return cmocka_run_group_tests_name("posix", tests, start, stop);
+}
