@@ -314,8 +314,8 @@
 #define UNSB_JSON_DEPTH 32
 #endif
 
-/* How many bytes of a response may be something else than its body: status line, fields, interim
- * (1xx) responses, trailers. 256 to 65535. Each chunk-size line has a limit of the same size. */
+/* How many bytes a response's head may have, with the interim (1xx) responses before it; and
+ * likewise each chunk-size line, and the last one with the trailers. 256 to 65535. */
 #ifndef UNSB_HTTP_HEAD_LIMIT
 #define UNSB_HTTP_HEAD_LIMIT 32768
 #endif
@@ -1245,9 +1245,12 @@ static void unsbi_base64_tail(uint32_t bits, size_t count, uint8_t *out)
 
 UNSB_API size_t unsb_base64_encode(unsb_base64 *state, const void *data, size_t size, char *out)
 {
-    const uint8_t *in = (const uint8_t *)data, *end = in + size;
+    const uint8_t *in = (const uint8_t *)data, *end;
     uint8_t *p = (uint8_t *)out;
 
+    if (size == 0) /* then `data` may be NULL */
+        return 0;
+    end = in + size;
     while (in < end) {
         if (state->count == 0 && end - in >= 3) {
             unsbi_base64_groups(&in, (size_t)(end - in), &p);
@@ -1278,10 +1281,14 @@ UNSB_API size_t unsb_base64_encode_end(unsb_base64 *state, char *out)
 UNSB_API int unsb_base64_decode(unsb_base64 *state, const char *text, size_t size, void *out,
                                 size_t *out_size)
 {
-    const uint8_t *in = (const uint8_t *)text, *end = in + size;
+    const uint8_t *in = (const uint8_t *)text, *end;
     uint8_t *p = (uint8_t *)out;
     int rc = UNSB_OK;
 
+    *out_size = 0;
+    if (size == 0)
+        return rc;
+    end = in + size;
     while (in < end) {
         uint8_t c, v;
 #if !UNSB_SMALL
@@ -1391,8 +1398,8 @@ static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)
         *out++ = c;
     } else {
         *out++ = '%';
-        *out++ = (uint8_t)unsbi_hex_digits[c >> 4];
-        *out++ = (uint8_t)unsbi_hex_digits[c & 15];
+        *out++ = (uint8_t)"0123456789ABCDEF"[c >> 4]; /* upper case: section 2.1 */
+        *out++ = (uint8_t)"0123456789ABCDEF"[c & 15];
     }
     return out;
 }
@@ -1584,7 +1591,7 @@ static void unsbi_json_quoted(unsb_json_writer *w, const char *text, size_t size
     unsbi_encoding e;
 
     unsbi_json_put(w, "\"", 1);
-    e.in = (const uint8_t *)text;
+    e.in = (const uint8_t *)(size != 0 ? text : "");
     e.in_end = e.in + size;
     e.how = UNSBI_AS_JSON;
     e.last = true;
@@ -2038,13 +2045,16 @@ static int unsbi_json_string(unsb_json_reader *r, uint8_t *data, size_t size, si
 
 UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, size_t *used)
 {
-    uint8_t *p = (uint8_t *)data, *end = p + size;
+    uint8_t *p = (uint8_t *)data, *end;
     int event = UNSB_JSON_MORE;
     size_t n;
 
     *used = 0;
     if (reader->state == UNSBI_JSON_FAILED)
         return reader->error;
+    if (size == 0)
+        return event;
+    end = p + size;
     while (p < end && event == UNSB_JSON_MORE) {
         if (reader->state >= UNSBI_JSON_IN_STRING) {
             n = 0;
@@ -2910,8 +2920,8 @@ static int unsbi_http_text(unsb_http *h, uint8_t c)
 
     if (c == '\r')
         h->state = trailer ? UNSBI_HTTP_TRAILER_LF : UNSBI_HTTP_LINE_LF;
-    else if (c == '\n')
-        h->state = trailer ? UNSBI_HTTP_TRAILER : UNSBI_HTTP_LINE;
+    else if (c == '\n' && !trailer)
+        h->state = UNSBI_HTTP_LINE;
     else if (c < ' ' && c != '\t') /* RFC 9110 section 5.5 */
         return UNSB_E_HTTP;
     else if (h->state == UNSBI_HTTP_VALUE)
@@ -2982,10 +2992,6 @@ static int unsbi_http_byte(unsb_http *h, uint8_t c)
     case UNSBI_HTTP_HEAD_LF:
         return c == '\n' ? unsbi_http_head_over(h) : UNSB_E_HTTP;
     case UNSBI_HTTP_TRAILER: /* section 7.1.2: trailers may be discarded */
-        if (c == '\n') {
-            h->state = UNSBI_HTTP_OVER;
-            return UNSB_PENDING;
-        }
         if (c == '\r') {
             h->field = UNSBI_FIELD_NONE;
             h->state = UNSBI_HTTP_TRAILER_LF;
@@ -3943,10 +3949,10 @@ static int unsbi_early(unsb_client *client)
     }
     if (at < UNSBI_EARLY_DIGIT)
         client->early++;
-    else if (c != '\n')
-        client->early = c == '\r' ? at : UNSBI_EARLY_TEXT;
-    else
-        client->early = at == UNSBI_EARLY_LINE ? 0 : UNSBI_EARLY_LINE;
+    else if (c == '\n')
+        client->early = (uint8_t)(at == UNSBI_EARLY_LINE ? 0 : UNSBI_EARLY_LINE);
+    else if (c != '\r')
+        client->early = UNSBI_EARLY_TEXT;
     return UNSB_PENDING;
 }
 
@@ -4606,32 +4612,36 @@ UNSB_API uint32_t unsb_version(void)
     return (uint32_t)UNSB_VERSION;
 }
 
+/* What a host may consist of: a name or IPv4 address, or within brackets an IPv6 address. */
+static bool unsbi_is_host_char(char c, bool bracketed)
+{
+    uint8_t u = (uint8_t)c;
+
+    if (bracketed)
+        return unsbi_hex_value(u) < 16 || c == ':' || c == '.';
+    return unsbi_is_digit(u) || (uint8_t)((u | 0x20) - 'a') < 26 || c == '-' || c == '.' ||
+           c == '_' || c == '~';
+}
+
 UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint16_t *port,
                             bool *tls)
 {
-    bool https = strlen(url) > 8 && memcmp(url, "https://", 8) == 0;
+    size_t length = strlen(url);
+    bool https = length > 8 && memcmp(url, "https://", 8) == 0, bracketed, colon = false;
     const char *p = url + (https ? 8 : 7), *end;
     uint32_t number = https ? 443 : 80;
-    char stop = '\0';
 
-    if ((!https && (tls == NULL || strlen(url) <= 7 || memcmp(url, "http://", 7) != 0)))
+    if (!https && (tls == NULL || length <= 7 || memcmp(url, "http://", 7) != 0))
         return UNSB_E_ARGUMENT;
-    if (*p == '[') {
-        p++;
-        stop = ']';
-    }
-    for (end = p; *end != '\0' && *end != '/' && *end != ']'; end++) {
-        if (*end == ':' && stop == '\0')
-            break;
-        if (*end <= ' ' || *end >= 0x7F || *end == '@' || *end == '?' || *end == '#' || *end == '[')
-            return UNSB_E_ARGUMENT;
-    }
-    if (end == p || (size_t)(end - p) >= host_size || (stop != '\0' && *end != stop))
+    bracketed = *p == '[';
+    p += bracketed ? 1 : 0;
+    for (end = p; unsbi_is_host_char(*end, bracketed); end++)
+        colon = colon || *end == ':';
+    if (end == p || (size_t)(end - p) >= host_size || (bracketed && (*end != ']' || !colon)))
         return UNSB_E_ARGUMENT;
     memcpy(host, p, (size_t)(end - p));
     host[end - p] = '\0';
-    if (stop != '\0')
-        end++;
+    end += bracketed ? 1 : 0;
     if (*end == ':') {
         for (number = 0, end++; unsbi_is_digit((uint8_t)*end); end++) {
             number = number * 10 + (uint32_t)(*end - '0');
