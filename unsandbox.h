@@ -166,9 +166,10 @@
  * Where the service refuses, the code says how (UNSB_E_UNAUTHORIZED, _RATE_LIMITED ...), and
  * result.http_status, error, message and retry_after_s have its words.
  *
- * Codes down to -29 are found before anything is sent. From -30 on, after unsb_execute() or
- * unsb_run(), the program may have run: only UNSB_E_RESOLVE and UNSB_E_CONNECT, a failed handshake
- * and the service's refusals (-70 to -76) say that it has not.
+ * Codes down to -29 are found before anything is sent, but for UNSB_E_SOURCE, _SINK and _ABORTED,
+ * which may come at any time. After one of these, or of those from -30 on, the program of an
+ * unsb_execute() or unsb_run() may have run: only UNSB_E_RESOLVE and UNSB_E_CONNECT, a failed
+ * handshake and the service's refusals (-70 to -76) say that it has not.
  *
  * Callbacks (sources, sinks, ports) may return codes of their own, UNSB_E_USER or below, which come
  * back unchanged. After any error or abort the client is usable; the next operation opens a new
@@ -614,7 +615,7 @@ enum {
 
 /* ---- the outcome of an operation ----
  * Zero it, set what is wanted of the first group, and keep it in place until the operation is over.
- * Texts are NUL-terminated and cut to their arrays ("" when absent). */
+ * Texts are NUL-terminated and cut to their arrays ("" when absent, or not a string). */
 typedef struct unsb_result {
     /* set by the caller, kept from call to call */
     unsb_output out;           /* the program's stdout; for unsb_request() the response body */
@@ -854,6 +855,7 @@ typedef struct unsb_client {
             unsb_size body_size, counted;
             uint32_t hash[8];
             uint32_t unix_time;
+            uint16_t early_size; /* of the interim responses that came meanwhile */
         } tx;
         struct { /* while the response is read */
             unsb_http http;
@@ -3295,7 +3297,10 @@ static int unsbi_text(unsb_client *client, const unsbi_field *field, char *array
     memcpy(array + at, text, n);
     array[at + n] = '\0';
     client->u.rx.count = (uint8_t)(at + n);
-    return n < size && field->kind == UNSBI_KIND_ID ? UNSB_E_RESPONSE : UNSB_OK;
+    if (field->kind != UNSBI_KIND_ID)
+        return UNSB_OK;
+    /* an id must be whole to be of use: it fits, and no NUL ends it early */
+    return n == size && strlen(array) == at + n ? UNSB_OK : UNSB_E_RESPONSE;
 }
 
 static void unsbi_status(unsb_client *client, const char *text, size_t size, bool fresh)
@@ -3930,7 +3935,7 @@ static int unsbi_early(unsb_client *client)
 {
     const unsb_transport *t = &client->config.transport;
     uint8_t at = client->early;
-    char c;
+    char c = 0;
     int n = t->vtable->recv(t->context, &c, 1);
 
     if (n == 0) {
@@ -3939,6 +3944,8 @@ static int unsbi_early(unsb_client *client)
     }
     if (n < 0 && at == 0)
         return unsbi_fail(client, n);
+    if (client->u.tx.early_size++ == UNSB_HTTP_HEAD_LIMIT)
+        return unsbi_fail(client, UNSB_E_HEAD_SIZE);
     client->mark_ms = unsbi_now(client);
     if (n < 0 || (at < UNSBI_EARLY_DIGIT && c != unsbi_early_text[at]) ||
         (at == UNSBI_EARLY_DIGIT && c != '1')) {

@@ -2187,7 +2187,7 @@ static void test_early_interim(void **state)
         strcpy(reply, interims[i]);
         strcat(reply, io_reply(200, "", "{\"exit_code\":5}"));
         size = strlen(interims[i]);
-        for (cut = 0; cut <= size + 11; cut++) /* 0: the peer reads on */
+        for (cut = 0; cut <= size + 9; cut++) /* 0: the peer reads on */
             for (mode = 0; mode < 4; mode++) {
                 setup_early(reply, mode);
                 program.code.size = 6000;
