@@ -107,7 +107,7 @@
  * A client (unsb_client) has one connection and carries out one operation at a time. What you
  * place:
  *
- *     unsb_client    the state, 200 to 300 bytes
+ *     unsb_client    the state, 230 to 340 bytes
  *     I/O buffer     128 bytes or more; requests leave from it, responses arrive in it
  *     unsb_program   what to run: pointers to your own strings and sources
  *     unsb_result    where the outcome goes
@@ -197,11 +197,14 @@
  *
  * No function allocates. There are no variables outside of structs, and no recursion.
  *
- *     unsb_client       bytes: see `sh tests/run.sh`, which prints the sizes for 32 and 64 bits
- *     unsb_result       around 500 bytes; most of it are the texts at its end
+ *     unsb_client       240 bytes on Cortex-M, 336 on x86-64
+ *     unsb_result       around 500 bytes; most of them are the texts at its end
  *     I/O buffer        128 bytes or more. Each send and recv moves up to a buffer-full: 512 to
  *                       2048 suit a microcontroller, 16384 (a TLS record) suit a desktop
- *     stack             a few hundred bytes, plus what the transport and your callbacks take
+ *     stack             700 bytes on Cortex-M, 950 on x86-64, at the deepest, plus what the
+ *                       transport and your callbacks take
+ *
+ * `sh tests/bench.sh ram` measures them.
  *
  * ======================================================================
  * 8. THREADS AND CALLBACKS
@@ -996,10 +999,15 @@ static size_t unsbi_min(size_t a, size_t b)
 /* Stores that the compiler may not leave out, however dead the memory seems. */
 static void unsbi_wipe(void *memory, size_t size)
 {
+#if defined(__GNUC__)
+    memset(memory, 0, size);
+    __asm__ __volatile__("" : : "r"(memory) : "memory"); /* which might read it */
+#else
     volatile uint8_t *p = (volatile uint8_t *)memory;
 
     while (size--)
         *p++ = 0;
+#endif
 }
 
 static bool unsbi_is_digit(uint8_t c)
@@ -1038,41 +1046,42 @@ static bool unsbi_utf8_next(uint8_t state[3], uint8_t c)
     return true;
 }
 
-/* Finds which word of a list a text is, a byte at a time. A list is sorted, its words end in NUL
- * and an empty word ends it. As words that share a beginning are neighbours, one that does not
- * match can only give way to the next one, if that begins alike. */
+/* Finds which word of a list a text is, a byte at a time. A list is sorted; each word follows its
+ * length, and a length of 0 ends it. As words that share a beginning are neighbours, one that does
+ * not match can only give way to the next one, if that begins alike. */
 #define UNSBI_NO_WORD 0xFF
 
 static void unsbi_word_start(unsbi_word *w, const char *list)
 {
-    w->word = list;
+    w->word = list + 1;
     w->index = 0;
     w->matched = 0;
 }
 
 static void unsbi_word_next(unsbi_word *w, uint8_t c)
 {
-    const char *next;
+    const char *word = w->word, *next;
+    uint8_t matched = w->matched, length;
 
-    if (w->matched == UNSBI_NO_WORD)
+    if (matched == UNSBI_NO_WORD)
         return;
-    while ((uint8_t)w->word[w->matched] != c) {
-        next = w->word + strlen(w->word) + 1;
-        if (*next == '\0' || memcmp(next, w->word, w->matched) != 0) {
+    while (matched == (length = (uint8_t)word[-1]) || (uint8_t)word[matched] != c) {
+        next = word + length + 1;
+        if ((uint8_t)next[-1] <= matched || (matched != 0 && memcmp(next, word, matched) != 0)) {
             w->matched = UNSBI_NO_WORD;
             return;
         }
-        w->word = next;
+        word = next;
         w->index++;
     }
-    /* a NUL in the text "matches" the word's end, but cannot go on from there */
-    w->matched = c == '\0' ? UNSBI_NO_WORD : (uint8_t)(w->matched + 1);
+    w->word = word;
+    w->matched = (uint8_t)(matched + 1);
 }
 
 /* The index of the word that the text was, or UNSBI_NO_WORD. */
 static uint8_t unsbi_word_end(const unsbi_word *w)
 {
-    return w->matched != UNSBI_NO_WORD && w->word[w->matched] == '\0' ? w->index : UNSBI_NO_WORD;
+    return w->matched == (uint8_t)w->word[-1] ? w->index : UNSBI_NO_WORD;
 }
 
 /* Writes `value` in decimal, to end before `end`; returns its first digit's place, 20 characters
@@ -1193,12 +1202,24 @@ static uint8_t unsbi_base64_value(uint8_t c)
 static const char unsbi_base64_chars[65] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* By character from '+' to 'z'; 64: not of the alphabet. */
-static const uint8_t unsbi_base64_values[80] = {
-    62, 64, 64, 64, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64,
-    64, 64, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17,
-    18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64, 64, 26, 27, 28, 29, 30, 31,
-    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51};
+/* By character; 64: not of the alphabet. */
+static const uint8_t unsbi_base64_values[256] = {
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 62, 64, 64, 64, 63,
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64,
+    64,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64,
+    64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64};
 
 static char unsbi_base64_char(uint32_t v)
 {
@@ -1207,8 +1228,7 @@ static char unsbi_base64_char(uint32_t v)
 
 static uint8_t unsbi_base64_value(uint8_t c)
 {
-    c = (uint8_t)(c - '+');
-    return c < sizeof unsbi_base64_values ? unsbi_base64_values[c] : 64;
+    return unsbi_base64_values[c];
 }
 #endif
 
@@ -1227,6 +1247,16 @@ static void unsbi_base64_groups(const uint8_t **in, size_t size, uint8_t **out)
     const uint8_t *p = *in;
     uint8_t *q = *out;
 
+#if !UNSB_SMALL
+    for (; size >= 6; size -= 6) {
+        uint64_t v = (uint64_t)p[0] << 40 | (uint64_t)p[1] << 32 | (uint64_t)p[2] << 24 |
+                     (uint64_t)p[3] << 16 | (uint64_t)p[4] << 8 | p[5];
+        unsbi_base64_put((uint32_t)(v >> 24), q);
+        unsbi_base64_put((uint32_t)v, q + 4);
+        p += 6;
+        q += 8;
+    }
+#endif
     for (; size >= 3; size -= 3) {
         unsbi_base64_put((uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2], q);
         p += 3;
@@ -1296,13 +1326,14 @@ UNSB_API int unsb_base64_decode(unsb_base64 *state, const char *text, size_t siz
 #if !UNSB_SMALL
         if (state->count == 0 && state->padding == 0) {
             while (end - in >= 4) {
-                uint8_t a = unsbi_base64_value(in[0]), b = unsbi_base64_value(in[1]);
-                uint8_t d = unsbi_base64_value(in[2]), e = unsbi_base64_value(in[3]);
-                if ((a | b | d | e) & 64)
+                uint32_t a = unsbi_base64_values[in[0]], b = unsbi_base64_values[in[1]];
+                uint32_t d = unsbi_base64_values[in[2]], e = unsbi_base64_values[in[3]];
+                if (((a | b | d | e) & 64) != 0)
                     break;
-                p[0] = (uint8_t)(a << 2 | b >> 4);
-                p[1] = (uint8_t)(b << 4 | d >> 2);
-                p[2] = (uint8_t)(d << 6 | e);
+                a = a << 18 | b << 12 | d << 6 | e;
+                p[0] = (uint8_t)(a >> 16);
+                p[1] = (uint8_t)(a >> 8);
+                p[2] = (uint8_t)a;
                 in += 4;
                 p += 3;
             }
@@ -1941,13 +1972,34 @@ static uint8_t unsbi_utf8_encode(uint32_t code, char out[4])
     return size;
 }
 
+/* What the character after a backslash stands for, or 0 (also for `u`). */
+static uint8_t unsbi_json_unescape(uint8_t c)
+{
+    switch (c) {
+    case 'n':
+        return '\n';
+    case 't':
+        return '\t';
+    case 'r':
+        return '\r';
+    case 'b':
+        return '\b';
+    case 'f':
+        return '\f';
+    case '"':
+    case '\\':
+    case '/':
+        return c;
+    default:
+        return 0;
+    }
+}
+
 /* A character of an escape sequence. Returns how many bytes stand in `unescaped`, 0: the escape
  * goes on (or was the first half of a surrogate pair), or an error. */
 static int unsbi_json_escape_char(unsb_json_reader *r, uint8_t c)
 {
-    static const char names[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
     uint32_t code;
-    size_t i;
 
     if (r->state == UNSBI_JSON_ESCAPE) {
         r->state = UNSBI_JSON_HEX;
@@ -1956,12 +2008,10 @@ static int unsbi_json_escape_char(unsb_json_reader *r, uint8_t c)
         if (c == 'u')
             return 0;
         r->state = UNSBI_JSON_IN_STRING;
-        for (i = 0; i < sizeof names - 1; i += 2)
-            if ((uint8_t)names[i] == c) {
-                r->unescaped[0] = names[i + 1];
-                return r->surrogate != 0 ? UNSB_E_JSON_UTF8 : 1;
-            }
-        return UNSB_E_JSON;
+        r->unescaped[0] = (char)unsbi_json_unescape(c);
+        if (r->unescaped[0] == 0)
+            return UNSB_E_JSON;
+        return r->surrogate != 0 ? UNSB_E_JSON_UTF8 : 1;
     }
     c = unsbi_hex_value(c);
     if (c > 15)
@@ -2016,6 +2066,13 @@ static int unsbi_json_string(unsb_json_reader *r, uint8_t *data, size_t size, si
             *out++ = c;
             p++;
         } else if (c == '\\') {
+#if !UNSB_SMALL
+            if (end - p >= 2 && r->surrogate == 0 && (c = unsbi_json_unescape(p[1])) != 0) {
+                *out++ = c;
+                p += 2;
+                continue;
+            }
+#endif
             r->state = UNSBI_JSON_ESCAPE;
             p++;
         } else if (r->surrogate != 0) {
@@ -2684,10 +2741,11 @@ enum {
     UNSBI_FIELD_NONE /* before the first field: a fold has nothing to continue */
 };
 static const char unsbi_http_fields[] =
-    "connection\0content-length\0retry-after\0transfer-encoding\0";
+    "\12connection\16content-length\13retry-after\21transfer-encoding";
 
 enum { UNSBI_TOKEN_CHUNKED, UNSBI_TOKEN_CLOSE, UNSBI_TOKEN_KEEP_ALIVE };
-static const char unsbi_http_tokens[] = "chunked\0close\0keep-alive\0";
+static const char unsbi_http_tokens[] =
+    "\7chunked\5close\12keep-alive";
 
 #define UNSBI_NOT_A_NUMBER 0xFF /* unsb_http.digits: the value began with something else */
 
@@ -3015,27 +3073,52 @@ static int unsbi_http_byte(unsb_http *h, uint8_t c)
     }
 }
 
-/* How many bytes of a line's text need no look: no control characters among them. */
-static size_t unsbi_http_skip(const unsb_http *h, const uint8_t *data, size_t size)
+#if !UNSB_SMALL
+/* How many bytes there are before the next control character. */
+static size_t unsbi_text_run(const uint8_t *data, size_t size)
 {
     size_t i = 0;
 
-#if !UNSB_SMALL
-    if (h->state != UNSBI_HTTP_SKIP)
-        return 0;
     while (size - i >= 8) {
         uint64_t x = unsbi_load64(data + i);
         if (((x - 0x20 * UNSBI_ONES) & ~x & 0x80 * UNSBI_ONES) != 0)
             break;
         i += 8;
     }
-#else
-    (void)h;
-    (void)data;
-    (void)size;
-#endif
+    while (i < size && data[i] >= 0x20)
+        i++;
     return i;
 }
+
+/* How many bytes need no closer look: the rest of a line that does not matter, or whole lines of
+ * fields that do not, which their names' lengths and first letters tell. */
+static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
+{
+    size_t i = 0, at, length;
+
+    if (h->state == UNSBI_HTTP_SKIP || h->state == UNSBI_HTTP_REASON)
+        return unsbi_text_run(data, size);
+    if (h->state != UNSBI_HTTP_LINE || h->field < UNSBI_FIELD_NONE)
+        return 0;
+    for (;; i = at + 2) {
+        for (at = i; at < size && unsbi_is_token_char(data[at]); at++)
+            continue;
+        length = at - i;
+        if (length == 0 || at == size || data[at] != ':')
+            break;
+        if (length == 10 || length == 11 || length == 14 || length == 17) {
+            uint8_t first = (uint8_t)(data[i] | 0x20);
+            if (first == 'c' || first == 'r' || first == 't')
+                break;
+        }
+        at += unsbi_text_run(data + at, size - at);
+        if (size - at < 2 || data[at] != '\r' || data[at + 1] != '\n')
+            break;
+        h->field = UNSBI_NO_WORD;
+    }
+    return i;
+}
+#endif
 
 UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size_t *used,
                             size_t *body)
@@ -3055,17 +3138,18 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
             return UNSB_PENDING;
         if (http->state >= UNSBI_HTTP_CHUNK_DATA)
             break;
+#if !UNSB_SMALL
+        n = unsbi_http_skip(http, p + i,
+                            unsbi_min(size - i, (size_t)UNSB_HTTP_HEAD_LIMIT - http->head_size));
+        http->head_size = (uint16_t)(http->head_size + n);
+        i += n;
+        if (n != 0)
+            continue;
+#endif
         rc = UNSB_E_HEAD_SIZE;
         if (http->head_size < UNSB_HTTP_HEAD_LIMIT) {
-            n = unsbi_http_skip(http, p + i, unsbi_min(size - i, (size_t)UNSB_HTTP_HEAD_LIMIT -
-                                                                     1 - http->head_size));
-            i += n;
-            http->head_size = (uint16_t)(http->head_size + n);
-            rc = UNSB_PENDING;
-            if (i < size) {
-                http->head_size++;
-                rc = unsbi_http_byte(http, p[i++]);
-            }
+            http->head_size++;
+            rc = unsbi_http_byte(http, p[i++]);
         }
         if (rc < 0) {
             http->state = UNSBI_HTTP_FAILED;
@@ -3139,10 +3223,10 @@ typedef struct unsbi_fields {
 #define UNSBI_FIELD(member, kind, arg) {UNSBI_AT(unsb_result, member), UNSBI_KIND_##kind, arg}
 
 static const char unsbi_result_names[] =
-    "artifacts\0completed_at\0concurrency_limit\0content_base64\0created_at\0detected_language\0"
-    "error\0execution_mode\0exit_code\0filename\0job_id\0jobs\0language\0languages\0message\0"
-    "network_mode\0result\0started_at\0status\0stderr\0stdout\0submitted_at\0success\0"
-    "total_time_ms\0";
+    "\11artifacts\14completed_at\21concurrency_limit\16content_base64\12created_at"
+    "\21detected_language\5error\16execution_mode\11exit_code\10filename\6job_id\4jobs\10language"
+    "\11languages\7message\14network_mode\6result\12started_at\6status\6stderr\6stdout"
+    "\14submitted_at\7success\15total_time_ms";
 
 static const unsbi_field unsbi_result_field[] = {
     {0, UNSBI_KIND_LIST, UNSBI_LIST_ARTIFACTS},
@@ -3175,7 +3259,7 @@ static const unsbi_fields unsbi_result_fields = {unsbi_result_names, unsbi_resul
 #define UNSBI_KEY_FIELD(member, kind) {UNSBI_AT(unsb_key, member), UNSBI_KIND_##kind, 0}
 
 static const char unsbi_key_names[] =
-    "burst\0concurrency\0rate_per_minute\0reason\0tier\0valid\0";
+    "\5burst\13concurrency\17rate_per_minute\6reason\4tier\5valid";
 
 static const unsbi_field unsbi_key_field[] = {
     UNSBI_KEY_FIELD(burst, INT32),
@@ -3188,7 +3272,7 @@ static const unsbi_field unsbi_key_field[] = {
 static const unsbi_fields unsbi_key_fields = {unsbi_key_names, unsbi_key_field};
 
 static const char unsbi_status_names[] =
-    "cancelled\0completed\0failed\0pending\0running\0timeout\0";
+    "\11cancelled\11completed\6failed\7pending\7running\7timeout";
 
 static const uint8_t unsbi_status_values[] = {UNSB_STATUS_CANCELLED, UNSB_STATUS_COMPLETED,
                                               UNSB_STATUS_FAILED,    UNSB_STATUS_PENDING,

@@ -830,8 +830,13 @@ static inline int loopback_connect(uint16_t port)
     return fd;
 }
 
+/* Those that run, so that a test that fails leaves none behind. They must not lie on the stack. */
+static peer *peers[8];
+
 static inline void peer_start(peer *p, void (*serve)(peer *p, int fd), void *context)
 {
+    size_t i;
+
     memset(p, 0, sizeof *p);
     p->serve = serve;
     p->context = context;
@@ -844,18 +849,36 @@ static inline void peer_start(peer *p, void (*serve)(peer *p, int fd), void *con
     (void)pthread_mutex_init(&p->lock, NULL);
     if (pthread_create(&p->thread, NULL, peer_run, p) != 0)
         fail_msg("no thread");
+    for (i = 0; i < COUNT(peers) && peers[i] != NULL; i++)
+        continue;
+    assert_true(i < COUNT(peers));
+    peers[i] = p;
 }
 
 static inline void peer_stop(peer *p)
 {
+    size_t i;
+
     if (p->serve == NULL)
         return;
+    for (i = 0; i < COUNT(peers); i++)
+        if (peers[i] == p)
+            peers[i] = NULL;
     (void)close(p->stop[1]);
     (void)pthread_join(p->thread, NULL);
     (void)close(p->stop[0]);
     (void)close(p->listener);
     (void)pthread_mutex_destroy(&p->lock);
     p->serve = NULL;
+}
+
+static inline void peers_stop(void)
+{
+    size_t i;
+
+    for (i = 0; i < COUNT(peers); i++)
+        if (peers[i] != NULL)
+            peer_stop(peers[i]);
 }
 
 static inline bool peer_is_idle(peer *p)

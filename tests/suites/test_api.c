@@ -31,7 +31,7 @@ static char rate_keys[16][40];
 static rig g;
 static combination *now;
 
-static void out_of_memory_is_no_result(void *p)
+static void need_memory(void *p)
 {
     if (p == NULL)
         fail_msg("out of memory");
@@ -372,7 +372,7 @@ static int fetch(void *context, const unsb_artifact *artifact)
     assert_int_equal(f->ends, 0);
     assert_true(artifact->size != 0);
     f->data = (uint8_t *)realloc(f->data, f->size + artifact->size);
-    out_of_memory_is_no_result(f->data);
+    need_memory(f->data);
     memcpy(f->data + f->size, artifact->data, artifact->size);
     f->size += artifact->size;
     return UNSB_OK;

@@ -166,6 +166,7 @@ static int tear_down(void **state)
     (void)state;
     rig_close(&g);
     unsb_bearssl_wipe(&g.tls);
+    peers_stop();
     return 0;
 }
 
@@ -493,7 +494,7 @@ static void other_servers(void **state)
 
     (void)state;
     for (i = 0; i < 2 * COUNT(others); i++) {
-        peer p;
+        static peer p;
         int rc;
         peer_start(&p, others[i / 2].serve, NULL);
         begin("exact.test", p.port, i % 2 != 0);
@@ -517,8 +518,8 @@ static void serve_silence(peer *p, int fd)
 static void stalled_handshakes(void **state)
 {
     unsigned i;
-    proxy x;
-    peer p;
+    static proxy x;
+    static peer p;
 
     (void)state;
     peer_start(&p, serve_silence, NULL);
@@ -577,7 +578,7 @@ static void damaged_streams(void **state)
     unsb_program program;
     unsigned ok = 0, count = 0;
     size_t end;
-    proxy x;
+    static proxy x;
 
     (void)state;
     memset(&program, 0, sizeof program);
@@ -710,7 +711,7 @@ static void sessions_that_do_not_hold(void **state)
     for (mode = 0; mode < 2; mode++) {
         uint32_t today = unsb_posix_unix_time(NULL);
         service first = {0, 0}, second = {0, 0};
-        proxy x;
+        static proxy x;
         service_start(&first, 1, NULL);
         service_start(&second, 1, NULL);
         proxy_start(&x, first.port);

@@ -234,6 +234,25 @@ static uint8_t find_word(const char *list, const char *text, size_t size)
     return unsbi_word_end(&w);
 }
 
+/* The words of each list, NUL-terminated, and an empty one. */
+static char words[COUNT(lists)][512];
+
+static void unpack_lists(void)
+{
+    size_t i, size;
+
+    for (i = 0; i < COUNT(lists); i++) {
+        const char *from = lists[i];
+        char *to = words[i];
+        for (; (size = (uint8_t)*from++) != 0; from += size, to += size + 1) {
+            assert_true(to + size + 2 < words[i] + sizeof words[i]);
+            memcpy(to, from, size);
+            to[size] = '\0';
+        }
+        *to = '\0';
+    }
+}
+
 static uint8_t look_up(const char *list, const char *text, size_t size)
 {
     uint8_t i;
@@ -244,10 +263,10 @@ static uint8_t look_up(const char *list, const char *text, size_t size)
     return UNSBI_NO_WORD;
 }
 
-static void check_word(const char *list, const char *text, size_t size)
+static void check_word(size_t list, const char *text, size_t size)
 {
-    if (find_word(list, text, size) != look_up(list, text, size))
-        fail_msg("\"%.*s\" is word %u", (int)size, text, find_word(list, text, size));
+    if (find_word(lists[list], text, size) != look_up(words[list], text, size))
+        fail_msg("\"%.*s\" is word %u", (int)size, text, find_word(lists[list], text, size));
 }
 
 static void test_lists_are_sorted(void **unused)
@@ -255,8 +274,9 @@ static void test_lists_are_sorted(void **unused)
     size_t i;
 
     (void)unused;
+    unpack_lists();
     for (i = 0; i < COUNT(lists); i++) {
-        const char *word = lists[i], *next;
+        const char *word = words[i], *next;
         for (; *(next = word + strlen(word) + 1) != '\0'; word = next)
             assert_true(strcmp(word, next) < 0);
     }
@@ -269,41 +289,42 @@ static void test_words(void **unused)
     unsigned c, n;
 
     (void)unused;
+    unpack_lists();
     for (i = 0; i < COUNT(lists); i++) {
         const char *word;
-        check_word(lists[i], "", 0);
-        check_word(lists[i], "\0", 1);
+        check_word(i, "", 0);
+        check_word(i, "\0", 1);
         for (c = 0; c < 256; c++) {
             char one = (char)c;
-            check_word(lists[i], &one, 1);
+            check_word(i, &one, 1);
         }
-        for (word = lists[i]; *word != '\0'; word += strlen(word) + 1) {
+        for (word = words[i]; *word != '\0'; word += strlen(word) + 1) {
             size = strlen(word);
             assert_int_not_equal(find_word(lists[i], word, size), UNSBI_NO_WORD);
             assert_true(size < 32);
             for (k = 0; k <= size; k++) {
                 char text[80];
                 memcpy(text, word, size + 1);
-                check_word(lists[i], word, k);     /* a prefix */
-                check_word(lists[i], word, k + 1); /* ... with the NUL, in the end */
+                check_word(i, word, k);     /* a prefix */
+                check_word(i, word, k + 1); /* ... with the NUL, in the end */
                 for (c = 0; c < 256; c++) {
                     text[k] = (char)c; /* another byte, at the end or within */
-                    check_word(lists[i], text, k + 1);
-                    check_word(lists[i], text, size);
+                    check_word(i, text, k + 1);
+                    check_word(i, text, size);
                 }
                 /* a NUL, and then what comes next, in the text or in the list */
                 memcpy(text, word, k);
                 text[k] = '\0';
                 memcpy(text + k + 1, word + k, size - k);
-                check_word(lists[i], text, size + 1);
+                check_word(i, text, size + 1);
                 memcpy(text, word, size + 1);
                 if (word[size + 1] != '\0') {
                     memcpy(text + size + 1, word + size + 1, strlen(word + size + 1));
-                    check_word(lists[i], text, size + 1 + strlen(word + size + 1));
+                    check_word(i, text, size + 1 + strlen(word + size + 1));
                 }
             }
             for (n = 0; n < 200; n++) { /* mixed with another word */
-                const char *other = lists[i];
+                const char *other = words[i];
                 char text[80];
                 for (k = random_below(&seed, 24); k != 0 && *other != '\0'; k--)
                     other += strlen(other) + 1;
@@ -311,7 +332,7 @@ static void test_words(void **unused)
                 memcpy(text, word, size);
                 k = random_below(&seed, strlen(other) + 1);
                 memcpy(text + size, other + k, strlen(other + k));
-                check_word(lists[i], text, size + strlen(other + k));
+                check_word(i, text, size + strlen(other + k));
             }
         }
     }

@@ -261,6 +261,7 @@ static int tear_down(void **state)
     (void)state;
     stub_hold(false);
     rig_close(&g);
+    peers_stop();
     return 0;
 }
 
@@ -635,7 +636,7 @@ static void serve_garbage(peer *p, int fd)
 
 static int outcome_with(void (*serve)(peer *p, int fd), bool nonblocking, uint32_t idle_ms)
 {
-    peer p;
+    static peer p;
     int rc;
 
     peer_start(&p, serve, NULL);
@@ -660,7 +661,7 @@ static void silent_peer(void **state)
     memset(&call, 0, sizeof call);
     memset(large, 'x', sizeof large);
     for (BOTH_MODES(mode)) {
-        peer p;
+        static peer p;
         peer_start(&p, serve_silence, NULL);
         begin("127.0.0.1", p.port, mode != 0);
         g.config.idle_timeout_ms = 200;
@@ -697,7 +698,8 @@ static void resets_and_ends(void **state)
     for (round = 0; round < 10; round++) {
         bool mode = round % 2 != 0;
         int rc = outcome_with(serve_reset, mode, PATIENCE_MS);
-        assert_true(rc == UNSB_E_IO || rc == UNSB_E_CLOSED);
+        /* it may come while the connection is made, while the request is sent, or later */
+        assert_true(rc == UNSB_E_CONNECT || rc == UNSB_E_IO || rc == UNSB_E_CLOSED);
         assert_int_equal(outcome_with(serve_request_and_reset, mode, PATIENCE_MS), UNSB_E_IO);
         assert_int_equal(g.tcp.error, ECONNRESET);
         assert_int_equal(outcome_with(serve_request_and_end, mode, PATIENCE_MS), UNSB_E_CLOSED);
@@ -720,6 +722,14 @@ static int connected(const unsb_transport *t, uint16_t port)
     return rc;
 }
 
+static void serve_first_byte_and_reset(peer *p, int fd)
+{
+    char byte;
+
+    (void)peer_recv(p, fd, &byte, 1);
+    reset_on_close(fd);
+}
+
 static void serve_end(peer *p, int fd)
 {
     (void)p;
@@ -729,7 +739,7 @@ static void serve_end(peer *p, int fd)
 /* After a reset, and after an orderly end, which a system answers with EPIPE. */
 static void no_sigpipe(void **state)
 {
-    static void (*const ways[])(peer * p, int fd) = {serve_reset, serve_end};
+    static void (*const ways[])(peer * p, int fd) = {serve_first_byte_and_reset, serve_end};
     static const char text[4096];
     size_t i;
 
@@ -737,11 +747,12 @@ static void no_sigpipe(void **state)
     for (i = 0; i < COUNT(ways); i++) {
         unsb_posix tcp;
         unsb_transport t = unsb_posix_transport(&tcp);
-        peer p;
+        static peer p;
         int rc = 1, again;
         peer_start(&p, ways[i], NULL);
         assert_int_equal(connected(&t, p.port), UNSB_OK);
-        peer_settle(&p);
+        if (i == 1)
+            peer_settle(&p);
         while (rc >= 0) {
             rc = t.vtable->send(t.context, text, sizeof text);
             sleep_a_little();
@@ -768,7 +779,7 @@ static void last_words(void **state)
     unsb_transport t = unsb_posix_transport(&tcp);
     char text[20];
     size_t have = 0;
-    peer p;
+    static peer p;
     int rc;
 
     (void)state;
@@ -864,7 +875,7 @@ static void interrupted_calls(void **state)
     unsb_program program = one_line();
     pthread_t thread;
     unsigned i;
-    peer p;
+    static peer p;
 
     (void)state;
     memset(&action, 0, sizeof action);
@@ -944,7 +955,7 @@ static void descriptors(void **state)
     int fd;
     unsigned before, way;
     bool same;
-    peer p;
+    static peer p;
 
     (void)state;
     if (open_descriptors() == 0) {
