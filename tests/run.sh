@@ -25,8 +25,9 @@ need "to build the suites" \
 need "to compile for a 32-bit machine" \
     "command -v i686-linux-gnu-gcc" gcc-i686-linux-gnu \
     "test -e /usr/i686-linux-gnu/include/stdlib.h" libc6-dev-i386-cross
-need "for the local service and its certificates" \
-    "python3 -c 'import ssl, http.server'" python3 "command -v openssl" openssl
+need "for the local service, its certificates and its WebAssembly artifacts" \
+    "python3 -c 'import ssl, http.server'" python3 "command -v openssl" openssl \
+    "command -v wasm-ld || command -v wasm-ld-14" lld
 $all && need "for the long tests" \
     "command -v valgrind" valgrind "command -v lcov" lcov \
     "test -e /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a" libclang-rt-14-dev
