@@ -444,7 +444,7 @@ typedef uint32_t unsb_size;
 #define UNSB_BUFFER_MIN 128       /* the smallest I/O buffer, bytes */
 #define UNSB_FOREVER 0x7FFFFFFFu  /* a time-out that never passes; also the largest, ms */
 #define UNSB_JOB_ID_SIZE 64       /* room for a job id and its NUL */
-#define UNSB_FILES_MAX 10         /* api.md of the service: input files in one request, */
+#define UNSB_FILES_MAX 10         /* the service takes so many input files in a request, */
 #define UNSB_FILE_MAX 5242880L    /* bytes of one, decoded, */
 #define UNSB_FILES_TOTAL_MAX 10485760L /* bytes of all, */
 #define UNSB_FILENAME_MAX 256     /* and characters of a filename */
