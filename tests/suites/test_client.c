@@ -463,6 +463,9 @@ static void test_absent(void **state)
     assert_int_equal(quick("{\"status\":\"pending\"}", do_execute_async), UNSB_E_RESPONSE);
     assert_int_equal(quick("{\"job_id\":null}", do_run_async), UNSB_E_RESPONSE);
     assert_int_equal(quick("{\"job_id\":\"\"}", do_run_async), UNSB_E_RESPONSE);
+    assert_int_equal(quick("{\"job_id\":\"a\\u0000b\"}", do_run_async), UNSB_E_RESPONSE);
+    assert_int_equal(quick("{\"job_id\":\"a\\u002Fb\"}", do_run_async), UNSB_OK);
+    assert_string_equal(result.job_id, "a/b");
 }
 
 static void test_unknown_fields(void **state)
