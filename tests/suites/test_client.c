@@ -2204,6 +2204,20 @@ static void test_early_interim(void **state)
     }
 }
 
+/* An interim response that does not end is bounded like any other head. */
+static void test_early_endless(void **state)
+{
+    static char reply[UNSB_HTTP_HEAD_LIMIT + 100];
+
+    (void)state;
+    memset(reply, 'a', sizeof reply - 1);
+    memcpy(reply, "HTTP/1.1 100 ", 13);
+    setup_early(reply, 0);
+    scripts[0].deaf = 5000;
+    assert_int_equal(finish(do_execute()), UNSB_E_HEAD_SIZE);
+    assert_false(io.connected);
+}
+
 /* An early answer of which there is only the beginning. */
 static void test_early_truncated(void **state)
 {
@@ -2303,6 +2317,7 @@ int main(void)
         cmocka_unit_test(test_interest),
         cmocka_unit_test(test_early_answer),
         cmocka_unit_test(test_early_interim),
+        cmocka_unit_test(test_early_endless),
         cmocka_unit_test(test_early_truncated),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_poll_idle),
