@@ -54,8 +54,7 @@ done
 say "== coverage of unsandbox.h"
 coverage="$BUILD/coverage"
 rm -rf "$coverage"
-build "coverage" "$coverage" "$parts $client" CC=gcc CFLAGS="-O0 -g --coverage -DUNSB_SMALL=0" &&
-    suites "coverage" "$coverage" "$parts $client"
+variant "coverage" "$coverage" "$parts $client" CC=gcc CFLAGS="-O0 -g --coverage -DUNSB_SMALL=0"
 lcov -q -c -d "$coverage" --rc lcov_branch_coverage=1 -o "$WORK/coverage.info" >"$WORK/lcov" 2>&1 &&
     lcov -q -e "$WORK/coverage.info" '*/unsandbox.h' --rc lcov_branch_coverage=1 \
         -o "$WORK/header.info" >>"$WORK/lcov" 2>&1

@@ -80,6 +80,11 @@ build() {
     fi
 }
 
+# variant LABEL DIRECTORY NAMES MAKE-ARGUMENT...: builds suites and runs them
+variant() {
+    build "$@" && suites "$1" "$2" "$3"
+}
+
 export CMOCKA_MESSAGE_OUTPUT=TAP
 export UNSB_TEST_PKI="$WORK/pki"
 make_ca "$UNSB_TEST_PKI" && make_cert "$UNSB_TEST_PKI" localhost "DNS:localhost,IP:127.0.0.1" ||
@@ -97,25 +102,20 @@ sh compile/check.sh >"$WORK/tap" 2>&1
 count "compile"
 
 say "== the parts, the client over a scripted transport, the ports, and the local service"
-build "gcc -O2" "$BUILD/fast" "$every" CC=gcc CFLAGS="-O2" && suites "gcc -O2" "$BUILD/fast" "$every"
+variant "gcc -O2" "$BUILD/fast" "$every" CC=gcc CFLAGS="-O2"
 
 say "== the compact loops"
-build "gcc -Os" "$BUILD/small" "$parts $client test_api" CC=gcc CFLAGS="-Os" &&
-    suites "gcc -Os" "$BUILD/small" "$parts $client test_api"
+variant "gcc -Os" "$BUILD/small" "$parts $client test_api" CC=gcc CFLAGS="-Os"
 
 say "== under AddressSanitizer and UndefinedBehaviorSanitizer"
-build "gcc, sanitized" "$BUILD/sanitized" "$every" CC=gcc CFLAGS="-O1 -g $SANITIZE" &&
-    suites "gcc, sanitized" "$BUILD/sanitized" "$every"
-build "gcc, sanitized, compact" "$BUILD/sanitized_small" "$parts $client" CC=gcc \
-    CFLAGS="-O1 -g $SANITIZE -DUNSB_SMALL=1" &&
-    suites "gcc, sanitized, compact" "$BUILD/sanitized_small" "$parts $client"
+variant "gcc, sanitized" "$BUILD/sanitized" "$every" CC=gcc CFLAGS="-O1 -g $SANITIZE"
+variant "gcc, sanitized, compact" "$BUILD/sanitized_small" "$parts $client" CC=gcc \
+    CFLAGS="-O1 -g $SANITIZE -DUNSB_SMALL=1"
 
 say "== clang, and without signing"
-build "clang -O2" "$BUILD/clang" "$parts $client" CC=clang CFLAGS="-O2" &&
-    suites "clang -O2" "$BUILD/clang" "$parts $client"
-build "clang -Os, no signing" "$BUILD/clang_small" "$client" CC=clang \
-    CFLAGS="-Os -DUNSB_SIGNING=0 -DUNSB_ERROR_TEXT=0" &&
-    suites "clang -Os, no signing" "$BUILD/clang_small" "$client"
+variant "clang -O2" "$BUILD/clang" "$parts $client" CC=clang CFLAGS="-O2"
+variant "clang -Os, no signing" "$BUILD/clang_small" "$client" CC=clang \
+    CFLAGS="-Os -DUNSB_SIGNING=0 -DUNSB_ERROR_TEXT=0"
 
 if $all; then
     # shellcheck source=all.sh
