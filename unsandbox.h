@@ -1247,16 +1247,6 @@ static void unsbi_base64_groups(const uint8_t **in, size_t size, uint8_t **out)
     const uint8_t *p = *in;
     uint8_t *q = *out;
 
-#if !UNSB_SMALL
-    for (; size >= 6; size -= 6) {
-        uint64_t v = (uint64_t)p[0] << 40 | (uint64_t)p[1] << 32 | (uint64_t)p[2] << 24 |
-                     (uint64_t)p[3] << 16 | (uint64_t)p[4] << 8 | p[5];
-        unsbi_base64_put((uint32_t)(v >> 24), q);
-        unsbi_base64_put((uint32_t)v, q + 4);
-        p += 6;
-        q += 8;
-    }
-#endif
     for (; size >= 3; size -= 3) {
         unsbi_base64_put((uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2], q);
         p += 3;
@@ -2814,9 +2804,9 @@ static int unsbi_http_element(unsb_http *h)
         break;
     case UNSBI_FIELD_RETRY_AFTER:
         h->flags |= UNSB_HTTP_RETRY_AFTER;
-        h->retry_after_s = h->digits != 1                         ? 0
-                           : (h->number >> 16 >> 16) != 0 ? UINT32_MAX
-                                                                  : (uint32_t)h->number;
+        h->retry_after_s = 0;
+        if (h->digits == 1) /* not a date */
+            h->retry_after_s = (h->number >> 16 >> 16) != 0 ? UINT32_MAX : (uint32_t)h->number;
         break;
     case UNSBI_FIELD_TRANSFER_ENCODING:
         if (h->token.matched == 0) /* RFC 9110 section 5.6.1: empty elements are ignored */
