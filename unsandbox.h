@@ -853,7 +853,9 @@ typedef struct unsb_client {
     size_t begin, end; /* what the I/O buffer holds */
     union {
         struct { /* while the request is measured and sent */
-            uint32_t segment;
+            uint8_t part; /* where its writer stands: see >>request */
+            uint16_t at;
+            size_t item;
             unsb_size offset;
             unsb_size body_size, counted;
             uint32_t hash[8];
@@ -1058,24 +1060,28 @@ static void unsbi_word_start(unsbi_word *w, const char *list)
     w->matched = 0;
 }
 
-static void unsbi_word_next(unsbi_word *w, uint8_t c)
+/* Goes on with the next bytes of the text. With `fold` 0x20 upper case is taken for lower case,
+ * where words are of letters and '-', and texts without control characters. */
+static void unsbi_word_next(unsbi_word *w, const void *text, size_t size, uint8_t fold)
 {
+    const uint8_t *p = (const uint8_t *)text, *end = p + size;
     const char *word = w->word, *next;
-    uint8_t matched = w->matched, length;
+    uint8_t matched = w->matched;
 
-    if (matched == UNSBI_NO_WORD)
-        return;
-    while (matched == (length = (uint8_t)word[-1]) || (uint8_t)word[matched] != c) {
-        next = word + length + 1;
-        if ((uint8_t)next[-1] <= matched || (matched != 0 && memcmp(next, word, matched) != 0)) {
-            w->matched = UNSBI_NO_WORD;
-            return;
+    while (p < end && matched != UNSBI_NO_WORD) {
+        if (matched != (uint8_t)word[-1] && (uint8_t)word[matched] == (*p | fold)) {
+            matched++;
+            p++;
+            continue;
         }
+        next = word + (uint8_t)word[-1] + 1;
+        if ((uint8_t)next[-1] <= matched || (matched != 0 && memcmp(next, word, matched) != 0))
+            matched = UNSBI_NO_WORD;
         word = next;
         w->index++;
     }
     w->word = word;
-    w->matched = (uint8_t)(matched + 1);
+    w->matched = matched;
 }
 
 /* The index of the word that the text was, or UNSBI_NO_WORD. */
@@ -1360,16 +1366,9 @@ UNSB_API int unsb_base64_decode_end(const unsb_base64 *state)
 }
 
 /* ======================================================================
- * >>encode  from bytes to text of a request: as they are, JSON-escaped,
- *           percent-encoded, both, or base64
+ * >>encode  from bytes to text of a request: JSON-escaped, percent-encoded,
+ *           both, hexadecimal or base64
  * ====================================================================== */
-
-enum {
-    UNSBI_AS_IS = 0,
-    UNSBI_AS_JSON = 1,
-    UNSBI_AS_URL = 2, /* may be joined with UNSBI_AS_JSON: escaped first */
-    UNSBI_AS_BASE64 = 4
-};
 
 /* The most that one unit of input (a byte, a UTF-8 sequence, a base64 group) becomes: four bytes or
  * the escape \u0000, each of their non-alphanumerics percent-encoded. */
@@ -1378,10 +1377,13 @@ enum {
 typedef struct unsbi_encoding {
     const uint8_t *in, *in_end; /* advanced past what was encoded */
     uint8_t *out, *out_end;
-    uint8_t how;
     bool last;     /* in_end is the end of the source */
     bool in_place; /* `in` lies within [out, out_end): nothing unread may be overwritten */
 } unsbi_encoding;
+
+/* Encodes whole units until the input or the room ends. Programs name the encoders that they need,
+ * so that linkers leave the others out. */
+typedef int unsbi_encoder(unsbi_encoding *e);
 
 static size_t unsbi_room(const unsbi_encoding *e)
 {
@@ -1391,16 +1393,13 @@ static size_t unsbi_room(const unsbi_encoding *e)
 static const char unsbi_hex_digits[17] = "0123456789abcdef";
 
 /* RFC 8259 section 7: `"`, `\` and the control characters. Returns the length. */
-static size_t unsbi_json_escape(uint8_t c, uint8_t *out)
+static int unsbi_json_escape(uint8_t c, uint8_t *out)
 {
-    static const char named[] = "\"\\\bb\ff\nn\rr\tt";
+    static const char named[] = "\"\"\\\\\bb\ff\nn\rr\tt";
     size_t i;
 
     out[0] = '\\';
-    out[1] = c;
-    if (c == '"' || c == '\\')
-        return 2;
-    for (i = 2; i < sizeof named - 1; i += 2)
+    for (i = 0; i < sizeof named - 1; i += 2)
         if ((uint8_t)named[i] == c) {
             out[1] = (uint8_t)named[i + 1];
             return 2;
@@ -1409,6 +1408,51 @@ static size_t unsbi_json_escape(uint8_t c, uint8_t *out)
     out[4] = (uint8_t)unsbi_hex_digits[c >> 4];
     out[5] = (uint8_t)unsbi_hex_digits[c & 15];
     return 6;
+}
+
+/* The next character as it stands in a JSON string. Returns its length, 0: it ends beyond the
+ * input, or an error. */
+static int unsbi_json_unit(unsbi_encoding *e, uint8_t *unit)
+{
+    uint8_t utf8[3] = {0, 0, 0};
+    const uint8_t *p = e->in;
+    int size = 0;
+
+    if (*p < 0x20 || *p == '"' || *p == '\\') {
+        size = unsbi_json_escape(*p++, unit);
+    } else {
+        do {
+            if (p == e->in_end)
+                return e->last ? UNSB_E_UTF8 : 0;
+            if (!unsbi_utf8_next(utf8, *p))
+                return UNSB_E_UTF8;
+            unit[size++] = *p++;
+        } while (utf8[0] != 0);
+    }
+    e->in = p;
+    return size;
+}
+
+static int unsbi_encode_json(unsbi_encoding *e)
+{
+    int n = 1;
+
+    while (e->in < e->in_end && n > 0) {
+        size_t run = unsbi_plain_run(e->in, (size_t)(e->in_end - e->in)), room = unsbi_room(e);
+        /* a run keeps its length, so in place it cannot overtake itself */
+        if (!e->in_place)
+            run = unsbi_min(run, room);
+        memmove(e->out, e->in, run);
+        e->in += run;
+        e->out += run;
+        if (run != 0)
+            continue;
+        if (room < UNSBI_UNIT_MAX)
+            break;
+        n = unsbi_json_unit(e, e->out);
+        e->out += n > 0 ? n : 0;
+    }
+    return n < 0 ? n : UNSB_OK;
 }
 
 /* RFC 3986 section 2.3: all but the unreserved characters. Returns the end of what was written. */
@@ -1427,40 +1471,27 @@ static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)
     return out;
 }
 
-/* One unit as JSON and/or percent-encoded. False: it ends beyond the input. */
-static int unsbi_encode_unit(unsbi_encoding *e, bool *cut)
+static int unsbi_encode_url(unsbi_encoding *e)
 {
-    uint8_t unit[6], utf8[3] = {0, 0, 0};
-    size_t size = 0, i;
-    const uint8_t *p = e->in;
-
-    if ((e->how & UNSBI_AS_JSON) == 0) {
-        unit[size++] = *p++;
-    } else if (*p < 0x20 || *p == '"' || *p == '\\') {
-        size = unsbi_json_escape(*p++, unit);
-    } else {
-        do {
-            if (p == e->in_end) {
-                *cut = true;
-                return e->last ? UNSB_E_UTF8 : UNSB_OK;
-            }
-            if (!unsbi_utf8_next(utf8, *p))
-                return UNSB_E_UTF8;
-            unit[size++] = *p++;
-        } while (utf8[0] != 0);
-    }
-    e->in = p;
-    if ((e->how & UNSBI_AS_URL) == 0) {
-        memcpy(e->out, unit, size);
-        e->out += size;
-        return UNSB_OK;
-    }
-    for (i = 0; i < size; i++)
-        e->out = unsbi_percent(unit[i], e->out);
+    while (e->in < e->in_end && unsbi_room(e) >= UNSBI_UNIT_MAX)
+        e->out = unsbi_percent(*e->in++, e->out);
     return UNSB_OK;
 }
 
-static void unsbi_encode_base64(unsbi_encoding *e)
+static int unsbi_encode_json_url(unsbi_encoding *e)
+{
+    uint8_t unit[6];
+    int n = 1, i;
+
+    while (e->in < e->in_end && unsbi_room(e) >= UNSBI_UNIT_MAX && n > 0) {
+        n = unsbi_json_unit(e, unit);
+        for (i = 0; i < n; i++)
+            e->out = unsbi_percent(unit[i], e->out);
+    }
+    return n < 0 ? n : UNSB_OK;
+}
+
+static int unsbi_encode_base64(unsbi_encoding *e)
 {
     size_t left = (size_t)(e->in_end - e->in), room = unsbi_room(e);
 
@@ -1469,46 +1500,23 @@ static void unsbi_encode_base64(unsbi_encoding *e)
     unsbi_base64_groups(&e->in, unsbi_min(left, room), &e->out);
     left = (size_t)(e->in_end - e->in);
     if (!e->last || left == 0 || left > 2 || e->out_end - e->out < 4)
-        return;
+        return UNSB_OK;
     unsbi_base64_tail(left == 1 ? e->in[0] : (uint32_t)e->in[0] << 8 | e->in[1], left, e->out);
     e->in += left;
     e->out += 4;
+    return UNSB_OK;
 }
 
-/* Encodes whole units until the input or the room ends. */
-static int unsbi_encode(unsbi_encoding *e)
+#if UNSB_SIGNING
+static int unsbi_encode_hex(unsbi_encoding *e)
 {
-    size_t n;
-    bool cut = false;
-    int rc = UNSB_OK;
-
-    if (e->how == UNSBI_AS_BASE64) {
-        unsbi_encode_base64(e);
-        return UNSB_OK;
+    for (; e->in < e->in_end && unsbi_room(e) >= 2; e->in++) {
+        *e->out++ = (uint8_t)unsbi_hex_digits[*e->in >> 4];
+        *e->out++ = (uint8_t)unsbi_hex_digits[*e->in & 15];
     }
-    while (e->in < e->in_end && rc == UNSB_OK && !cut) {
-        n = 0;
-        if (e->how == UNSBI_AS_IS)
-            n = (size_t)(e->in_end - e->in);
-        else if (e->how == UNSBI_AS_JSON)
-            n = unsbi_plain_run(e->in, (size_t)(e->in_end - e->in));
-        if (n != 0) {
-            /* a run keeps its length, so in place it cannot overtake itself */
-            if (!e->in_place)
-                n = unsbi_min(n, unsbi_room(e));
-            if (n == 0)
-                break;
-            memmove(e->out, e->in, n);
-            e->in += n;
-            e->out += n;
-            continue;
-        }
-        if (unsbi_room(e) < UNSBI_UNIT_MAX)
-            break;
-        rc = unsbi_encode_unit(e, &cut);
-    }
-    return rc;
+    return UNSB_OK;
 }
+#endif
 
 /* ======================================================================
  * >>json-writer
@@ -1616,7 +1624,6 @@ static void unsbi_json_quoted(unsb_json_writer *w, const char *text, size_t size
     unsbi_json_put(w, "\"", 1);
     e.in = (const uint8_t *)(size != 0 ? text : "");
     e.in_end = e.in + size;
-    e.how = UNSBI_AS_JSON;
     e.last = true;
     e.in_place = false;
     while (e.in < e.in_end && w->error == UNSB_OK) {
@@ -1629,7 +1636,7 @@ static void unsbi_json_quoted(unsb_json_writer *w, const char *text, size_t size
         }
         e.out = piece;
         e.out_end = piece + sizeof piece;
-        rc = unsbi_encode(&e);
+        rc = unsbi_encode_json(&e);
         unsbi_json_put(w, (const char *)piece, (size_t)(e.out - piece));
         if (rc != UNSB_OK && w->error == UNSB_OK)
             w->error = rc;
@@ -2262,6 +2269,8 @@ static void unsbi_hmac_end(uint32_t hash[8], const char *key, uint8_t *scratch, 
     unsbi_hmac_start(hash, key, 0x5C, scratch);
     memcpy(scratch, inner, sizeof inner);
     unsbi_sha256_end(hash, scratch, sizeof inner, 64 + sizeof inner);
+    unsbi_store_hash(hash, inner);
+    memcpy(hash, inner, sizeof inner); /* as bytes from here on */
 }
 #endif /* UNSB_SIGNING */
 
@@ -2269,275 +2278,26 @@ static void unsbi_hmac_end(uint32_t hash[8], const char *key, uint8_t *scratch, 
  * >>request  The request writer: a generator that fills whatever room there
  *            is and goes on where it stopped.
  *
- * A request is written by plain code that puts one segment after the other.
- * For each buffer-full that code runs again from the start; the writer passes
- * over the segments that are complete already, goes on within the one that was
- * cut, and ignores what follows once the room is used up. So the state is
- * two numbers: how many segments are complete, and how much of the next one's
- * source is used.
+ * A request is four templates, one after the other: a beginning, the target
+ * with its query, the rest of the head, the body. A template is literal text
+ * with fields in it, % and a letter, whose texts come from the caller's structs:
+ *
+ *     %( f ... %)    what stands between, only where field f is not empty
+ *     %[ ... %] f    repeated for each item of a list (there is one at least); field
+ *                    f is empty behind the last
+ *
+ * So the state is small: which template, where in it, which item of a list, and
+ * how much of the field that was cut is used.
  * ====================================================================== */
 
-typedef struct unsbi_writer {
-    uint8_t *out, *end;
-    uint8_t *mark; /* where the body begins, if that is within this buffer-full */
-    uint32_t index;
-    uint32_t segment; /* the state */
-    unsb_size offset;
-    int error;
-    bool full; /* there is more, but no room */
-} unsbi_writer;
-
-/* Reads exactly `size` bytes at `offset`. */
-static int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_t *out, size_t size)
-{
-    while (size != 0) {
-        size_t part = unsbi_min(size, UNSBI_INT_MAX);
-        int n = source->read(source->context, offset, out, part);
-        if (n < 0)
-            return n;
-        if (n == 0 || (size_t)n > part)
-            return UNSB_E_SOURCE;
-        out += n;
-        offset += (unsb_size)n;
-        size -= (size_t)n;
-    }
-    return UNSB_OK;
-}
-
-/* How much to read at once into a room of this size, so that it can be encoded in place. */
-static size_t unsbi_read_size(size_t room, uint8_t how)
-{
-    if (how == UNSBI_AS_IS)
-        return room;
-    if (how == UNSBI_AS_BASE64)
-        return room / 4 * 3;
-    room -= UNSBI_UNIT_MAX;
-    return room - room / 8;
-}
-
-/* Is it the turn of the segment that comes now? */
-static bool unsbi_put_due(unsbi_writer *w)
-{
-    return !w->full && w->error == UNSB_OK && w->index++ == w->segment;
-}
-
-static void unsbi_put_segment(unsbi_writer *w, const unsb_source *source, uint8_t how)
-{
-    while (w->offset < source->size) {
-        size_t room = (size_t)(w->end - w->out), size;
-        unsb_size left = source->size - w->offset;
-        unsbi_encoding e;
-
-        if (room < (how == UNSBI_AS_IS ? 1u : UNSBI_UNIT_MAX + 4u)) {
-            w->full = true;
-            return;
-        }
-        e.in_place = source->read != NULL && how != UNSBI_AS_IS;
-        if (source->read != NULL) {
-            size = unsbi_read_size(room, how);
-            size = left < size ? (size_t)left : size;
-            e.in = how == UNSBI_AS_IS ? w->out : w->end - size;
-            w->error = unsbi_source_read(source, w->offset, (uint8_t *)e.in, size);
-            if (w->error != UNSB_OK)
-                return;
-        } else {
-            e.in = (const uint8_t *)source->data + w->offset;
-            size = left < (size_t)-1 ? (size_t)left : (size_t)-1;
-        }
-        e.in_end = e.in + size;
-        e.last = size == left;
-        e.how = how;
-        e.out = w->out;
-        e.out_end = w->end;
-        w->error = unsbi_encode(&e);
-        w->offset += (unsb_size)(size - (size_t)(e.in_end - e.in));
-        w->out = e.out;
-        if (w->error != UNSB_OK)
-            return;
-    }
-    w->segment++;
-    w->offset = 0;
-}
-
-static void unsbi_put(unsbi_writer *w, const unsb_source *source, uint8_t how)
-{
-    if (unsbi_put_due(w))
-        unsbi_put_segment(w, source, how);
-}
-
-static void unsbi_put_text(unsbi_writer *w, const char *text, uint8_t how)
-{
+typedef struct unsbi_segment { /* what a field stands for */
     unsb_source source;
-
-    if (!unsbi_put_due(w))
-        return;
-    source = unsb_text(text);
-    unsbi_put_segment(w, &source, how);
-}
-
-static void unsbi_put_plain(unsbi_writer *w, const char *text)
-{
-    unsbi_put_text(w, text, UNSBI_AS_IS);
-}
-
-static void unsbi_put_number(unsbi_writer *w, unsb_size value)
-{
+    unsbi_encoder *encode; /* NULL: as it is */
     char digits[21];
+} unsbi_segment;
 
-    digits[20] = '\0';
-    unsbi_put_plain(w, unsbi_decimal(value, digits + 20));
-}
-
-/* Of a list of `count` items, four segments each: passes over those that are complete, and returns
- * how many they are. So a long list costs each buffer-full no more than a short one. */
-static size_t unsbi_put_resume(unsbi_writer *w, size_t count)
-{
-    size_t done = 0;
-
-    if (w->full || w->error != UNSB_OK)
-        return count;
-    if (w->segment > w->index) {
-        uint32_t items = (w->segment - w->index) >> 2;
-        done = items < count ? (size_t)items : count;
-    }
-    w->index += (uint32_t)done << 2;
-    return done;
-}
-
-static void unsbi_put_mark(unsbi_writer *w)
-{
-    if (!unsbi_put_due(w))
-        return;
-    w->mark = w->out;
-    w->segment++;
-}
-
-/* ---- the parts of requests ---- */
-
-/* {"name":"value", ...}; four segments for each, and one */
-static void unsbi_put_env(unsbi_writer *w, const unsb_program *program, uint8_t how)
-{
-    size_t i = unsbi_put_resume(w, program->env_count);
-
-    for (; i < program->env_count && !w->full; i++) {
-        unsbi_put_text(w, i == 0 ? "{\"" : "\",\"", how);
-        unsbi_put_text(w, program->env[i].name, UNSBI_AS_JSON | how);
-        unsbi_put_text(w, "\":\"", how);
-        unsbi_put_text(w, program->env[i].value, UNSBI_AS_JSON | how);
-    }
-    unsbi_put_text(w, "\"}", how);
-}
-
-static const char *unsbi_network_name(unsb_network network)
-{
-    return network == UNSB_NETWORK_ZEROTRUST ? "zerotrust" : "semitrusted";
-}
-
-static void unsbi_put_files(unsbi_writer *w, const unsb_program *program)
-{
-    size_t i;
-
-    unsbi_put_plain(w, ",\"input_files\":[{");
-    for (i = 0; i < program->file_count; i++) {
-        const unsb_file *file = &program->files[i];
-        if (i != 0)
-            unsbi_put_plain(w, "\"},{");
-        if (file->name != NULL) {
-            unsbi_put_plain(w, "\"filename\":\"");
-            unsbi_put_text(w, file->name, UNSBI_AS_JSON);
-            unsbi_put_plain(w, "\",");
-        }
-        unsbi_put_plain(w, "\"content\":\"");
-        unsbi_put(w, &file->source, UNSBI_AS_BASE64);
-    }
-    unsbi_put_plain(w, "\"}]");
-}
-
-/* The body of POST /execute and /execute/async. */
-static void unsbi_put_execute_body(unsbi_writer *w, const unsb_client *client)
-{
-    const unsb_program *program = (const unsb_program *)client->input;
-
-    unsbi_put_plain(w, "{\"language\":\"");
-    unsbi_put_text(w, program->language, UNSBI_AS_JSON);
-    unsbi_put_plain(w, "\",\"code\":\"");
-    unsbi_put(w, &program->code, UNSBI_AS_JSON);
-    unsbi_put_plain(w, "\"");
-    if (program->env_count != 0) {
-        unsbi_put_plain(w, ",\"env\":");
-        unsbi_put_env(w, program, UNSBI_AS_IS);
-    }
-    if (program->network != UNSB_NETWORK_DEFAULT) {
-        unsbi_put_plain(w, ",\"network_mode\":\"");
-        unsbi_put_plain(w, unsbi_network_name(program->network));
-        unsbi_put_plain(w, "\"");
-    }
-    if (program->ttl_s != 0) {
-        unsbi_put_plain(w, ",\"ttl\":");
-        unsbi_put_number(w, program->ttl_s);
-    }
-    if (program->return_artifact)
-        unsbi_put_plain(w, ",\"return_artifact\":true");
-    if (program->return_wasm_artifact)
-        unsbi_put_plain(w, ",\"return_wasm_artifact\":true");
-    if (program->file_count != 0)
-        unsbi_put_files(w, program);
-    unsbi_put_plain(w, "}");
-}
-
-static void unsbi_put_run_body(unsbi_writer *w, const unsb_client *client)
-{
-    unsbi_put(w, &((const unsb_program *)client->input)->code, UNSBI_AS_IS);
-}
-
-/* Starts a query parameter: the first with '?', the others with '&'. */
-static void unsbi_put_parameter(unsbi_writer *w, bool *first, const char *name)
-{
-    unsbi_put_plain(w, *first ? "?" : "&");
-    unsbi_put_plain(w, name);
-    *first = false;
-}
-
-/* The query of POST /run and /run/async. */
-static void unsbi_put_run_query(unsbi_writer *w, const unsb_client *client)
-{
-    const unsb_program *program = (const unsb_program *)client->input;
-    bool first = true;
-
-    if (program->ttl_s != 0) {
-        unsbi_put_parameter(w, &first, "ttl=");
-        unsbi_put_number(w, program->ttl_s);
-    }
-    if (program->network != UNSB_NETWORK_DEFAULT) {
-        unsbi_put_parameter(w, &first, "network_mode=");
-        unsbi_put_plain(w, unsbi_network_name(program->network));
-    }
-    if (program->return_artifact)
-        unsbi_put_parameter(w, &first, "return_artifact=true");
-    if (program->return_wasm_artifact)
-        unsbi_put_parameter(w, &first, "return_wasm_artifact=true");
-    if (program->env_count != 0) {
-        unsbi_put_parameter(w, &first, "env=");
-        unsbi_put_env(w, program, UNSBI_AS_URL);
-    }
-}
-
-static void unsbi_put_job_id(unsbi_writer *w, const unsb_client *client)
-{
-    unsbi_put_text(w, client->result->job_id, UNSBI_AS_URL);
-}
-
-static void unsbi_put_call_path(unsbi_writer *w, const unsb_client *client)
-{
-    unsbi_put_plain(w, ((const unsb_call *)client->input)->path);
-}
-
-static void unsbi_put_call_body(unsbi_writer *w, const unsb_client *client)
-{
-    unsbi_put(w, &((const unsb_call *)client->input)->body, UNSBI_AS_IS);
-}
-
-/* ---- operations ---- */
+/* Finds the field's text, which is returned, or its source, which is stored (then NULL). */
+typedef const char *unsbi_field_of(const unsb_client *client, unsbi_segment *s, char code);
 
 enum {
     UNSBI_OP_SAFE = 0x01,  /* RFC 9110 section 9.2.1: may be repeated */
@@ -2551,10 +2311,9 @@ struct unsbi_fields;
 
 typedef struct unsbi_op {
     const char *method;       /* NULL: unsb_call has it, with the content type */
-    const char *path;         /* what the target begins with */
     const char *content_type; /* NULL: there is no body, not even an empty one */
-    void (*target)(unsbi_writer *w, const unsb_client *client); /* the rest; may be NULL */
-    void (*body)(unsbi_writer *w, const unsb_client *client);   /* may be NULL */
+    const char *target, *body; /* templates; */
+    unsbi_field_of *field;     /* the capital letters in them */
     const struct unsbi_fields *fields; /* of a 2xx response; NULL: those of unsb_result */
     bool (*again)(unsb_client *client, int rc); /* should it be sent again, in unsb_job_wait? */
     uint8_t flags;
@@ -2579,134 +2338,357 @@ static const char *unsbi_content_type(const unsb_client *client)
     return call->content_type != NULL ? call->content_type : "application/json";
 }
 
-static void unsbi_put_target(unsbi_writer *w, const unsb_client *client)
+static const char *unsbi_digits(unsbi_segment *s, unsb_size value)
 {
-    unsbi_put_plain(w, client->op->path);
-    if (client->op->target != NULL)
-        client->op->target(w, client);
+    s->digits[sizeof s->digits - 1] = '\0';
+    return unsbi_decimal(value, s->digits + sizeof s->digits - 1);
 }
-
-#if UNSB_SIGNING
-static void unsbi_put_signature(unsbi_writer *w, const unsb_client *client)
-{
-    char hex[9];
-    unsigned i, j;
-
-    unsbi_put_plain(w, "\r\nX-Timestamp: ");
-    unsbi_put_number(w, client->u.tx.unix_time);
-    unsbi_put_plain(w, "\r\nX-Signature: ");
-    hex[8] = '\0';
-    for (i = 0; i < 8; i++) {
-        for (j = 0; j < 8; j++)
-            hex[j] = unsbi_hex_digits[client->u.tx.hash[i] >> (28 - 4 * j) & 15];
-        unsbi_put_plain(w, hex);
-    }
-}
-
-/* What is signed: "timestamp:METHOD:target:", then the body. */
-static void unsbi_put_signed(unsbi_writer *w, const unsb_client *client)
-{
-    unsbi_put_number(w, client->u.tx.unix_time);
-    unsbi_put_plain(w, ":");
-    unsbi_put_plain(w, unsbi_method(client));
-    unsbi_put_plain(w, ":");
-    unsbi_put_target(w, client);
-    unsbi_put_plain(w, ":");
-}
-#endif
 
 /* RFC 9112 section 3, RFC 9110 section 7.2 (Host). */
-static void unsbi_put_head(unsbi_writer *w, const unsb_client *client)
+static const char unsbi_head_template[] =
+    " HTTP/1.1\r\nHost: %(i[%)%h%(i]%)%(p:%p%)\r\nAuthorization: Bearer %k"
+#if UNSB_SIGNING
+    "%(s\r\nX-Timestamp: %t\r\nX-Signature: %g%)"
+#endif
+    "%(y\r\nContent-Type: %y\r\nContent-Length: %n%)%(c\r\nConnection: close%)"
+    "\r\nAccept-Encoding: identity\r\nUser-Agent: unsandbox.h/" UNSB_VERSION_TEXT "\r\n\r\n";
+
+static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s, char code)
 {
     const unsb_config *config = &client->config;
-    const char *type = unsbi_content_type(client);
-    bool ipv6 = false;
-    const char *p;
+    const char *text = "";
 
-    for (p = config->host; *p != '\0'; p++)
-        ipv6 = ipv6 || *p == ':';
-    unsbi_put_plain(w, unsbi_method(client));
-    unsbi_put_plain(w, " ");
-    unsbi_put_target(w, client);
-    unsbi_put_plain(w, ipv6 ? " HTTP/1.1\r\nHost: [" : " HTTP/1.1\r\nHost: ");
-    unsbi_put_plain(w, config->host);
-    if (ipv6)
-        unsbi_put_plain(w, "]");
-    if (config->port != 443) {
-        unsbi_put_plain(w, ":");
-        unsbi_put_number(w, config->port);
-    }
-    unsbi_put_plain(w, "\r\nAuthorization: Bearer ");
-    unsbi_put_plain(w, config->api_key);
+    switch (code) {
+    case 'm':
+        return unsbi_method(client);
+    case 'i': /* is the host an IPv6 address? */
+        for (text = config->host; *text != '\0' && *text != ':';)
+            text++;
+        break;
+    case 'h':
+        return config->host;
+    case 'p':
+        if (config->port != 443)
+            text = unsbi_digits(s, config->port);
+        break;
+    case 'k':
+        return config->api_key;
 #if UNSB_SIGNING
-    if (config->secret_key != NULL)
-        unsbi_put_signature(w, client);
+    case 's':
+        if (config->secret_key != NULL)
+            text = config->secret_key; /* anything but empty: it is not written */
+        break;
+    case 't':
+        return unsbi_digits(s, client->u.tx.unix_time);
+    case 'g':
+        s->source = unsb_bytes(client->u.tx.hash, sizeof client->u.tx.hash);
+        s->encode = unsbi_encode_hex;
+        return NULL;
 #endif
-    if (type != NULL) {
-        unsbi_put_plain(w, "\r\nContent-Type: ");
-        unsbi_put_plain(w, type);
-        unsbi_put_plain(w, "\r\nContent-Length: ");
-        unsbi_put_number(w, client->u.tx.body_size);
+    case 'y':
+        if (unsbi_content_type(client) != NULL)
+            text = unsbi_content_type(client);
+        break;
+    case 'n':
+        return unsbi_digits(s, client->u.tx.body_size);
+    default: /* 'c' */
+        if (config->no_keep_alive)
+            text = "close";
+        break;
     }
-    if (config->no_keep_alive)
-        unsbi_put_plain(w, "\r\nConnection: close");
-    unsbi_put_plain(w, "\r\nAccept-Encoding: identity\r\nUser-Agent: unsandbox.h/" UNSB_VERSION_TEXT
-                       "\r\n\r\n");
+    return text;
+}
+
+/* The body of POST /execute and /execute/async. */
+static const char unsbi_execute_template[] =
+    "{\"language\":\"%L\",\"code\":\"%C\"%(E,\"env\":{%[%S\"%N\":\"%V\"%]E}%)"
+    "%(M,\"network_mode\":\"%M\"%)%(T,\"ttl\":%T%)%(A,\"return_artifact\":%A%)"
+    "%(W,\"return_wasm_artifact\":%W%)"
+    "%(F,\"input_files\":[%[%S{%(G\"filename\":\"%G\",%)\"content\":\"%D\"}%]F]%)}";
+
+static const char *unsbi_program_field(const unsb_client *client, unsbi_segment *s, char code)
+{
+    const unsb_program *program = (const unsb_program *)client->input;
+    size_t item = client->u.tx.item;
+    const char *text = "";
+
+    switch (code) {
+    case 'L':
+        s->encode = unsbi_encode_json;
+        return program->language;
+    case 'C':
+        s->encode = unsbi_encode_json;
+        s->source = program->code;
+        return NULL;
+    case 'S': /* between the items of a list */
+        if (item != 0)
+            text = ",";
+        break;
+    case 'E':
+        if (item < program->env_count)
+            text = "E";
+        break;
+    case 'N':
+        s->encode = unsbi_encode_json;
+        return program->env[item].name;
+    case 'V':
+        s->encode = unsbi_encode_json;
+        return program->env[item].value;
+    case 'M':
+        if (program->network != UNSB_NETWORK_DEFAULT)
+            text = program->network == UNSB_NETWORK_ZEROTRUST ? "zerotrust" : "semitrusted";
+        break;
+    case 'T':
+        if (program->ttl_s != 0)
+            text = unsbi_digits(s, program->ttl_s);
+        break;
+    case 'A':
+        if (program->return_artifact)
+            text = "true";
+        break;
+    case 'W':
+        if (program->return_wasm_artifact)
+            text = "true";
+        break;
+    case 'F':
+        if (item < program->file_count)
+            text = "F";
+        break;
+    case 'G':
+        s->encode = unsbi_encode_json;
+        if (program->files[item].name != NULL)
+            text = program->files[item].name;
+        break;
+    default: /* 'D' */
+        s->encode = unsbi_encode_base64;
+        s->source = program->files[item].source;
+        return NULL;
+    }
+    return text;
+}
+
+/* The query of POST /run and /run/async. */
+#define UNSBI_RUN_QUERY                                                                            \
+    "%(T?ttl=%T%)%(M%1network_mode=%M%)%(A%2return_artifact=%A%)%(W%3return_wasm_artifact=%W%)"    \
+    "%(E%4env=%%7B%[%S%%22%N%%22%%3A%%22%V%%22%]E%%7D%)"
+
+static const char *unsbi_run_field(const unsb_client *client, unsbi_segment *s, char code)
+{
+    const unsb_program *program = (const unsb_program *)client->input;
+    const char *text;
+    unsigned given;
+
+    if (code == '%')
+        return "%";
+    if (code == 'C') {
+        s->source = program->code;
+        return NULL;
+    }
+    if (code < 'A') { /* '1' to '4': is this the first of the parameters? */
+        given = (program->ttl_s != 0 ? 1u : 0) |
+                (program->network != UNSB_NETWORK_DEFAULT ? 2u : 0) |
+                (program->return_artifact ? 4u : 0) | (program->return_wasm_artifact ? 8u : 0);
+        return (given & ((1u << (code - '0')) - 1)) == 0 ? "?" : "&";
+    }
+    text = unsbi_program_field(client, s, code);
+    if (code == 'N' || code == 'V' || code == 'S')
+        s->encode = unsbi_encode_json_url;
+    return text;
+}
+
+static const char *unsbi_job_field(const unsb_client *client, unsbi_segment *s, char code)
+{
+    (void)code;
+    s->encode = unsbi_encode_url;
+    return client->result->job_id;
+}
+
+static const char *unsbi_call_field(const unsb_client *client, unsbi_segment *s, char code)
+{
+    const unsb_call *call = (const unsb_call *)client->input;
+
+    if (code == 'P')
+        return call->path;
+    s->source = call->body;
+    return NULL;
+}
+
+enum { UNSBI_START, UNSBI_TARGET, UNSBI_HEAD, UNSBI_BODY, UNSBI_ALL_WRITTEN }; /* u.tx.part */
+
+/* The present template of what is sent; or of what is measured, and signed:
+ * "timestamp:METHOD:target:" and the body. */
+static const char *unsbi_template(const unsb_client *client, bool measure)
+{
+    uint8_t part = client->u.tx.part;
+
+    if (part == UNSBI_BODY)
+        return client->op->body;
+    if (part == UNSBI_TARGET) /* measured for its checks, where it is not signed */
+        return client->op->target;
+    if (!measure)
+        return part == UNSBI_START ? "%m " : unsbi_head_template;
+#if UNSB_SIGNING
+    if (client->config.secret_key != NULL)
+        return part == UNSBI_START ? "%t:%m:" : ":";
+#endif
+    return "";
+}
+
+static void unsbi_find_segment(const unsb_client *client, char code, unsbi_segment *s)
+{
+    const char *text;
+
+    s->encode = NULL;
+    text = code >= 'a' ? unsbi_head_field(client, s, code) : client->op->field(client, s, code);
+    if (text != NULL)
+        s->source = unsb_text(text);
+}
+
+/* Reads exactly `size` bytes at `offset`. */
+static int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_t *out, size_t size)
+{
+    while (size != 0) {
+        size_t part = unsbi_min(size, UNSBI_INT_MAX);
+        int n = source->read(source->context, offset, out, part);
+        if (n < 0)
+            return n;
+        if (n == 0 || (size_t)n > part)
+            return UNSB_E_SOURCE;
+        out += n;
+        offset += (unsb_size)n;
+        size -= (size_t)n;
+    }
+    return UNSB_OK;
+}
+
+/* The least room in which encoding gets anywhere. */
+#define UNSBI_ROOM_MIN (UNSBI_UNIT_MAX + 8)
+
+/* How much to read at once to the end of a room of this size, so that it can be encoded in place:
+ * whole base64 groups, a UTF-8 sequence at least, and a unit's room before them. */
+static size_t unsbi_read_size(size_t room)
+{
+    return (room - UNSBI_UNIT_MAX) / 4 * 3;
+}
+
+/* Writes on in a segment, from u.tx.offset. Returns UNSB_PENDING when the room is used up. */
+static int unsbi_put(unsb_client *client, const unsbi_segment *s)
+{
+    const unsb_source *source = &s->source;
+    int rc = UNSB_OK;
+
+    while (rc == UNSB_OK && client->u.tx.offset < source->size) {
+        unsb_size offset = client->u.tx.offset, left = source->size - offset;
+        size_t room = client->config.buffer_size - client->end, size;
+        unsbi_encoding e;
+
+        if (room < (s->encode == NULL ? 1u : UNSBI_ROOM_MIN))
+            return UNSB_PENDING;
+        size = source->read == NULL ? (size_t)-1 : unsbi_read_size(room);
+        if (s->encode == NULL)
+            size = room;
+        if (left < size)
+            size = (size_t)left;
+        e.out = (uint8_t *)client->config.buffer + client->end;
+        e.out_end = e.out + room;
+        e.in_place = source->read != NULL;
+        if (e.in_place) {
+            e.in = s->encode == NULL ? e.out : e.out_end - size;
+            rc = unsbi_source_read(source, offset, (uint8_t *)e.in, size);
+        } else {
+            e.in = (const uint8_t *)source->data + offset;
+            if (s->encode == NULL)
+                memcpy(e.out, e.in, size);
+        }
+        if (s->encode == NULL) {
+            client->end += size;
+            client->u.tx.offset += (unsb_size)size;
+        } else if (rc == UNSB_OK) {
+            e.in_end = e.in + size;
+            e.last = size == left;
+            rc = s->encode(&e);
+            client->u.tx.offset += (unsb_size)(size - (size_t)(e.in_end - e.in));
+            client->end = (size_t)(e.out - (uint8_t *)client->config.buffer);
+        }
+    }
+    return rc;
 }
 
 /* Fills the I/O buffer from client->end on: with what is measured and signed, or with what is sent.
  * Returns UNSB_PENDING while there is more. */
 static int unsbi_fill(unsb_client *client, bool measure)
 {
-    uint8_t *buffer = (uint8_t *)client->config.buffer, *start = buffer + client->end;
-    unsbi_writer w;
+    char *buffer = client->config.buffer;
+    size_t size = client->config.buffer_size, start = client->end; /* of the body */
+    int rc = UNSB_OK, depth = 0;
     unsb_size body;
 
-    memset(&w, 0, sizeof w);
-    w.out = start;
-    w.end = buffer + client->config.buffer_size;
-    w.segment = client->u.tx.segment;
-    w.offset = client->u.tx.offset;
-    if (!measure)
-        unsbi_put_head(&w, client);
-#if UNSB_SIGNING
-    else if (client->config.secret_key != NULL)
-        unsbi_put_signed(&w, client);
-#endif
-    else
-        unsbi_put_target(&w, client); /* for its checks alone */
-    if (w.index < w.segment)
-        w.mark = start; /* the body began earlier, */
-    unsbi_put_mark(&w); /* or begins here, */
-    if (client->op->body != NULL)
-        client->op->body(&w, client);
-    client->u.tx.segment = w.segment;
-    client->u.tx.offset = w.offset;
-    client->end = (size_t)(w.out - buffer);
-    if (w.error != UNSB_OK)
-        return w.error;
-    body = w.mark != NULL ? (unsb_size)(w.out - w.mark) : 0; /* or has not begun yet */
+    while (rc == UNSB_OK && client->u.tx.part != UNSBI_ALL_WRITTEN) {
+        const char *base = unsbi_template(client, measure), *t = base + client->u.tx.at;
+        size_t end = client->end;
+        unsbi_segment s;
+
+        while (end < size && *t != '%' && *t != '\0')
+            buffer[end++] = *t++;
+        client->end = end;
+        if (*t == '\0') {
+            client->u.tx.part++;
+            t = base;
+            if (client->u.tx.part == UNSBI_BODY)
+                start = client->end;
+        } else if (*t != '%') {
+            rc = UNSB_PENDING;
+        } else if (t[1] == ')' || t[1] == '[') {
+            t += 2;
+        } else if (t[1] == '(') {
+            unsbi_find_segment(client, t[2], &s);
+            if (s.source.size != 0) {
+                t += 3;
+            } else {
+                do {
+                    if (*t++ == '%')
+                        depth += *t == '(' ? 1 : *t == ')' ? -1 : 0;
+                } while (depth != 0);
+                t++;
+            }
+        } else if (t[1] == ']') {
+            client->u.tx.item++;
+            unsbi_find_segment(client, t[2], &s);
+            if (s.source.size != 0) {
+                while (t[0] != '%' || t[1] != '[')
+                    t--;
+            } else {
+                client->u.tx.item = 0;
+                t += 3;
+            }
+        } else {
+            unsbi_find_segment(client, t[1], &s);
+            rc = unsbi_put(client, &s);
+            if (rc == UNSB_OK) {
+                client->u.tx.offset = 0;
+                t += 2;
+            }
+        }
+        client->u.tx.at = (uint16_t)(t - base);
+    }
+    if (rc < 0)
+        return rc;
+    body = client->u.tx.part >= UNSBI_BODY ? (unsb_size)(client->end - start) : 0;
     client->u.tx.counted += body;
-    if (client->u.tx.counted < body)
-        return UNSB_E_REQUEST_SIZE;
-    return w.full ? UNSB_PENDING : UNSB_OK;
+    return client->u.tx.counted < body ? UNSB_E_REQUEST_SIZE : rc;
 }
 
 /* ======================================================================
  * >>http  HTTP/1.1 response decoder (RFC 9112, RFC 9110)
  * ====================================================================== */
 
-/* Where the decoder stands. Up to TRAILER_LF each byte is looked at alone; the last ones count
- * bytes. A field's value is judged only when the line after it shows that it is not continued
+/* Where the decoder stands. Up to SKIP each byte is looked at; the last ones count bytes. A field's value is judged only when the line after it shows that it is not continued
  * (obs-fold, RFC 9112 section 5.2). */
 enum {
     UNSBI_HTTP_VERSION, /* "HTTP/1." and a digit; `digits` of these matched */
     UNSBI_HTTP_STATUS,  /* a space and three digits */
-    UNSBI_HTTP_REASON,  /* to the end of the line */
-    UNSBI_HTTP_LINE,    /* at the start of a line */
     UNSBI_HTTP_NAME,
     UNSBI_HTTP_VALUE,
-    UNSBI_HTTP_SKIP,    /* the value of a field that does not matter */
     UNSBI_HTTP_LINE_LF, /* after the CR of a line; */
     UNSBI_HTTP_HEAD_LF, /* of the empty one */
     UNSBI_HTTP_CHUNK_SIZE,
@@ -2717,6 +2699,9 @@ enum {
     UNSBI_HTTP_TRAILER,      /* at the start of a trailer line */
     UNSBI_HTTP_TRAILER_SKIP,
     UNSBI_HTTP_TRAILER_LF,
+    UNSBI_HTTP_LINE,    /* at the start of a line */
+    UNSBI_HTTP_REASON,  /* to the end of the line */
+    UNSBI_HTTP_SKIP,    /* the value of a field that does not matter */
     UNSBI_HTTP_CHUNK_DATA,
     UNSBI_HTTP_LENGTH_DATA,
     UNSBI_HTTP_CLOSE_DATA,
@@ -2755,11 +2740,6 @@ static bool unsbi_is_token_char(uint8_t c)
                                     0xFE, 0xFF, 0xFF, 0xC7, 0xFF, 0xFF, 0xFF, 0x57};
 
     return c < 0x80 && (set[c >> 3] >> (c & 7) & 1) != 0;
-}
-
-static uint8_t unsbi_lower(uint8_t c)
-{
-    return (uint8_t)(c - 'A') < 26 ? (uint8_t)(c | 0x20) : c;
 }
 
 /* number = number * base + digit; false where that overflows. */
@@ -2844,7 +2824,7 @@ static int unsbi_http_value(unsb_http *h, uint8_t c)
             return UNSB_E_HTTP;
         return unsbi_http_digit(h, 10, (uint8_t)(c - '0')) ? UNSB_PENDING : UNSB_E_RESPONSE_SIZE;
     }
-    unsbi_word_next(&h->token, h->spaced ? '\0' : unsbi_lower(c));
+    unsbi_word_next(&h->token, h->spaced ? "" : (const char *)&c, 1, 0x20);
     return UNSB_PENDING;
 }
 
@@ -2946,7 +2926,7 @@ static int unsbi_http_line(unsb_http *h, uint8_t c)
     if (!unsbi_is_token_char(c))
         return UNSB_E_HTTP;
     unsbi_word_start(&h->token, unsbi_http_fields);
-    unsbi_word_next(&h->token, unsbi_lower(c));
+    unsbi_word_next(&h->token, &c, 1, 0x20);
     h->state = UNSBI_HTTP_NAME;
     return UNSB_PENDING;
 }
@@ -2961,7 +2941,7 @@ static int unsbi_http_name(unsb_http *h, uint8_t c)
     }
     if (!unsbi_is_token_char(c)) /* section 5.1: not even white space before the colon */
         return UNSB_E_HTTP;
-    unsbi_word_next(&h->token, unsbi_lower(c));
+    unsbi_word_next(&h->token, &c, 1, 0x20);
     return UNSB_PENDING;
 }
 
@@ -3088,20 +3068,24 @@ static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
 {
     size_t i = 0, at, length;
 
-    if (h->state == UNSBI_HTTP_SKIP || h->state == UNSBI_HTTP_REASON)
+    if (h->state >= UNSBI_HTTP_REASON)
         return unsbi_text_run(data, size);
     if (h->state != UNSBI_HTTP_LINE || h->field < UNSBI_FIELD_NONE)
         return 0;
     for (;; i = at + 2) {
-        for (at = i; at < size && unsbi_is_token_char(data[at]); at++)
+        for (at = i; at < size && ((uint8_t)((data[at] | 0x20) - 'a') < 26 ||
+                                   unsbi_is_token_char(data[at])); at++)
             continue;
         length = at - i;
         if (length == 0 || at == size || data[at] != ':')
             break;
         if (length == 10 || length == 11 || length == 14 || length == 17) {
-            uint8_t first = (uint8_t)(data[i] | 0x20);
-            if (first == 'c' || first == 'r' || first == 't')
-                break;
+            unsbi_word_start(&h->token, unsbi_http_fields);
+            unsbi_word_next(&h->token, data + i, length, 0x20);
+            if (unsbi_word_end(&h->token) != UNSBI_NO_WORD) {
+                h->state = UNSBI_HTTP_NAME; /* whose colon comes */
+                return at;
+            }
         }
         at += unsbi_text_run(data + at, size - at);
         if (size - at < 2 || data[at] != '\r' || data[at + 1] != '\n')
@@ -3131,18 +3115,23 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
         if (http->state >= UNSBI_HTTP_CHUNK_DATA)
             break;
 #if !UNSB_SMALL
-        n = unsbi_http_skip(http, p + i,
-                            unsbi_min(size - i, (size_t)UNSB_HTTP_HEAD_LIMIT - http->head_size));
+        n = 0;
+        if (http->state >= UNSBI_HTTP_LINE)
+            n = unsbi_http_skip(http, p + i,
+                                unsbi_min(size - i,
+                                          (size_t)UNSB_HTTP_HEAD_LIMIT - http->head_size));
         http->head_size = (uint16_t)(http->head_size + n);
         i += n;
         if (n != 0)
             continue;
 #endif
-        rc = UNSB_E_HEAD_SIZE;
-        if (http->head_size < UNSB_HTTP_HEAD_LIMIT) {
-            http->head_size++;
-            rc = unsbi_http_byte(http, p[i++]);
-        }
+        do {
+            rc = UNSB_E_HEAD_SIZE;
+            if (http->head_size < UNSB_HTTP_HEAD_LIMIT) {
+                http->head_size++;
+                rc = unsbi_http_byte(http, p[i++]);
+            }
+        } while (rc == UNSB_PENDING && i < size && http->state < UNSBI_HTTP_LINE);
         if (rc < 0) {
             http->state = UNSBI_HTTP_FAILED;
             http->error = (int16_t)rc;
@@ -3383,12 +3372,10 @@ static void unsbi_status(unsb_client *client, const char *text, size_t size, boo
 {
     unsbi_word *word = &client->u.rx.word;
     uint8_t found;
-    size_t i;
 
     if (fresh)
         unsbi_word_start(word, unsbi_status_names);
-    for (i = 0; i < size; i++)
-        unsbi_word_next(word, (uint8_t)text[i]);
+    unsbi_word_next(word, text, size, 0);
     found = unsbi_word_end(word);
     client->result->status = found == UNSBI_NO_WORD ? UNSB_STATUS_UNKNOWN
                                                     : (unsb_status)unsbi_status_values[found];
@@ -3461,13 +3448,11 @@ static const unsbi_fields *unsbi_known_fields(const unsb_client *client)
 static void unsbi_key(unsb_client *client)
 {
     const unsb_json_reader *json = &client->u.rx.json;
-    size_t i;
 
     if (!client->u.rx.fresh)
         unsbi_word_start(&client->u.rx.word, unsbi_known_fields(client)->names);
     client->u.rx.fresh = true;
-    for (i = 0; i < json->text_size; i++)
-        unsbi_word_next(&client->u.rx.word, (uint8_t)json->text[i]);
+    unsbi_word_next(&client->u.rx.word, json->text, json->text_size, 0);
     if (!json->partial)
         client->u.rx.field = unsbi_word_end(&client->u.rx.word);
 }
@@ -3667,8 +3652,6 @@ enum {
     UNSBI_PAUSE
 };
 
-#define UNSBI_ALL_WRITTEN 0xFFFFFFFFu /* u.tx.segment: the whole request is in the buffer or sent */
-
 #define UNSBI_BACKOFF_MS 250u      /* before the first repetition; doubled for each further one, */
 #define UNSBI_BACKOFF_DOUBLINGS 5u /* so often */
 #define UNSBI_RETRY_AFTER_MAX_S 60u /* a longer one is left to the caller */
@@ -3848,25 +3831,17 @@ static int unsbi_fail(unsb_client *client, int rc)
 
 static int unsbi_status_error(uint16_t status)
 {
-    switch (status) {
-    case 400:
-        return UNSB_E_BAD_REQUEST;
-    case 401:
-        return UNSB_E_UNAUTHORIZED;
-    case 403:
-        return UNSB_E_FORBIDDEN;
-    case 404:
-        return UNSB_E_NOT_FOUND;
-    case 413:
-        return UNSB_E_TOO_LARGE;
-    case 429:
-        return UNSB_E_RATE_LIMITED;
-    default:
-        break;
-    }
-    if (status < 300)
-        return UNSB_OK;
-    return status < 400 ? UNSB_E_REDIRECT : status < 500 ? UNSB_E_REFUSED : UNSB_E_SERVER;
+    /* less 400; the codes follow each other from UNSB_E_BAD_REQUEST down */
+    static const uint8_t known[] = {0, 1, 3, 4, 13, 29};
+    int i = 0;
+
+    if (status < 400)
+        return status < 300 ? UNSB_OK : UNSB_E_REDIRECT;
+    if (status >= 500)
+        return UNSB_E_SERVER;
+    while (i < (int)sizeof known && known[i] != status - 400)
+        i++;
+    return UNSB_E_BAD_REQUEST - i; /* the last one is UNSB_E_REFUSED */
 }
 
 /* The response is complete; `spare`: the peer sent more than that. */
@@ -3917,7 +3892,7 @@ static int unsbi_step_measure(unsb_client *client)
         return unsbi_over(client, rc);
     client->u.tx.body_size = client->u.tx.counted;
     client->u.tx.counted = 0;
-    client->u.tx.segment = 0;
+    client->u.tx.part = UNSBI_START;
     unsbi_enter(client, UNSBI_CONNECT);
     return UNSB_PENDING;
 }
@@ -4055,8 +4030,6 @@ static int unsbi_step_send(unsb_client *client)
             n = UNSB_E_SOURCE;
         if (n < 0)
             return unsbi_fail(client, n);
-        if (n == UNSB_OK)
-            client->u.tx.segment = UNSBI_ALL_WRITTEN;
     }
     if ((client->flags & UNSBI_PROBE) != 0)
         return unsbi_early(client);
@@ -4077,7 +4050,7 @@ static int unsbi_step_send(unsb_client *client)
     unsbi_enter(client, UNSBI_SEND);
     client->flags |= UNSBI_SENT;
     client->begin += unsbi_min((size_t)n, client->end - client->begin);
-    if (client->begin == client->end && client->u.tx.segment == UNSBI_ALL_WRITTEN)
+    if (client->begin == client->end && client->u.tx.part == UNSBI_ALL_WRITTEN)
         unsbi_start_response(client);
     return UNSB_PENDING;
 }
@@ -4519,8 +4492,8 @@ static int unsbi_begin_plain(unsb_client *client, const unsbi_op *op, unsb_resul
 
 UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
-    static const unsbi_op op = {"POST", "/execute", "application/json", NULL,
-                                unsbi_put_execute_body, NULL, NULL, UNSBI_OP_SYNC};
+    static const unsbi_op op = {"POST", "application/json", "/execute", unsbi_execute_template,
+                                unsbi_program_field, NULL, NULL, UNSBI_OP_SYNC};
 
     return unsbi_begin_execute(client, &op, program, result);
 }
@@ -4528,31 +4501,34 @@ UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb
 UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program,
                                 unsb_result *result)
 {
-    static const unsbi_op op = {"POST", "/execute/async", "application/json", NULL,
-                                unsbi_put_execute_body, NULL, NULL, UNSBI_OP_JOB};
+    static const unsbi_op op = {"POST", "application/json", "/execute/async",
+                                unsbi_execute_template, unsbi_program_field, NULL, NULL,
+                                UNSBI_OP_JOB};
 
     return unsbi_begin_execute(client, &op, program, result);
 }
 
 UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
-    static const unsbi_op op = {"POST", "/run", "text/plain", unsbi_put_run_query,
-                                unsbi_put_run_body, NULL, NULL, UNSBI_OP_SYNC};
+    static const char target[] = "/run" UNSBI_RUN_QUERY;
+    static const unsbi_op op = {"POST", "text/plain", target, "%C",
+                                unsbi_run_field, NULL, NULL, UNSBI_OP_SYNC};
 
     return unsbi_begin_run(client, &op, program, result);
 }
 
 UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
-    static const unsbi_op op = {"POST", "/run/async", "text/plain", unsbi_put_run_query,
-                                unsbi_put_run_body, NULL, NULL, UNSBI_OP_JOB};
+    static const char target[] = "/run/async" UNSBI_RUN_QUERY;
+    static const unsbi_op op = {"POST", "text/plain", target, "%C",
+                                unsbi_run_field, NULL, NULL, UNSBI_OP_JOB};
 
     return unsbi_begin_run(client, &op, program, result);
 }
 
 UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *result)
 {
-    static const unsbi_op op = {"GET", "/jobs/", NULL, unsbi_put_job_id, NULL, NULL, NULL,
+    static const unsbi_op op = {"GET", NULL, "/jobs/%J", "", unsbi_job_field, NULL, NULL,
                                 UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
 
     return unsbi_begin_job(client, &op, job_id, result,
@@ -4562,7 +4538,7 @@ UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *
 UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t timeout_ms,
                            unsb_result *result)
 {
-    static const unsbi_op op = {"GET", "/jobs/", NULL, unsbi_put_job_id, NULL, NULL,
+    static const unsbi_op op = {"GET", NULL, "/jobs/%J", "", unsbi_job_field, NULL,
                                 unsbi_wait_again, UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
 
     if (timeout_ms > UNSB_FOREVER)
@@ -4575,14 +4551,14 @@ UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t tim
 
 UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result)
 {
-    static const unsbi_op op = {"GET", "/jobs", NULL, NULL, NULL, NULL, NULL, UNSBI_OP_SAFE};
+    static const unsbi_op op = {"GET", NULL, "/jobs", "", NULL, NULL, NULL, UNSBI_OP_SAFE};
 
     return unsbi_begin_plain(client, &op, result);
 }
 
 UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result)
 {
-    static const unsbi_op op = {"DELETE", "/jobs/", NULL, unsbi_put_job_id, NULL, NULL, NULL,
+    static const unsbi_op op = {"DELETE", NULL, "/jobs/%J", "", unsbi_job_field, NULL, NULL,
                                 UNSBI_OP_BY_ID};
 
     return unsbi_begin_job(client, &op, job_id, result,
@@ -4591,14 +4567,14 @@ UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_resul
 
 UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
 {
-    static const unsbi_op op = {"GET", "/languages", NULL, NULL, NULL, NULL, NULL, UNSBI_OP_SAFE};
+    static const unsbi_op op = {"GET", NULL, "/languages", "", NULL, NULL, NULL, UNSBI_OP_SAFE};
 
     return unsbi_begin_plain(client, &op, result);
 }
 
 UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *result)
 {
-    static const unsbi_op op = {"POST", "/keys/validate", "application/json", NULL, NULL,
+    static const unsbi_op op = {"POST", "application/json", "/keys/validate", "", NULL,
                                 &unsbi_key_fields, NULL, 0};
 
     if (key == NULL || unsbi_check(client, result, key) == UNSB_E_ARGUMENT)
@@ -4613,10 +4589,9 @@ UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *
 
 UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_result *result)
 {
-    static const unsbi_op op = {NULL, "", NULL, unsbi_put_call_path, unsbi_put_call_body, NULL,
-                                NULL, UNSBI_OP_RAW};
-    static const unsbi_op safe = {NULL, "", NULL, unsbi_put_call_path, unsbi_put_call_body, NULL,
-                                  NULL, UNSBI_OP_RAW | UNSBI_OP_SAFE};
+    static const unsbi_op op = {NULL, NULL, "%P", "%B", unsbi_call_field, NULL, NULL, UNSBI_OP_RAW};
+    static const unsbi_op safe = {NULL, NULL, "%P", "%B", unsbi_call_field, NULL, NULL,
+                                  UNSBI_OP_RAW | UNSBI_OP_SAFE};
     int rc = unsbi_check(client, result, call);
     bool repeatable;
     size_t size;

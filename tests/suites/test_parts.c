@@ -74,7 +74,6 @@ static void test_hex_and_digits(void **unused)
         int value = low != NULL ? (int)(low - digits) : high != NULL ? (int)(high - upper) : 16;
         assert_int_equal(unsbi_hex_value((uint8_t)c), value);
         assert_int_equal(unsbi_is_digit((uint8_t)c), c >= '0' && c <= '9');
-        assert_int_equal(unsbi_lower((uint8_t)c), c >= 'A' && c <= 'Z' ? c + 32 : c);
     }
 }
 
@@ -230,7 +229,18 @@ static uint8_t find_word(const char *list, const char *text, size_t size)
 
     unsbi_word_start(&w, list);
     while (size--)
-        unsbi_word_next(&w, (uint8_t)*text++);
+        unsbi_word_next(&w, text++, 1, 0);
+    return unsbi_word_end(&w);
+}
+
+/* Likewise, in two pieces, upper case taken for lower. */
+static uint8_t find_folded(const char *list, const char *text, size_t size, size_t first)
+{
+    unsbi_word w;
+
+    unsbi_word_start(&w, list);
+    unsbi_word_next(&w, text, first, 0x20);
+    unsbi_word_next(&w, text + first, size - first, 0x20);
     return unsbi_word_end(&w);
 }
 
@@ -279,6 +289,35 @@ static void test_lists_are_sorted(void **unused)
         const char *word = words[i], *next;
         for (; *(next = word + strlen(word) + 1) != '\0'; word = next)
             assert_true(strcmp(word, next) < 0);
+    }
+}
+
+/* What HTTP compares regardless of case: any visible byte in any place of each word. */
+static void test_folded_words(void **unused)
+{
+    size_t i, k, size, first;
+    unsigned c;
+
+    (void)unused;
+    unpack_lists();
+    for (i = 0; i < 2; i++) {
+        const char *word;
+        for (word = words[i]; *word != '\0'; word += size + 1) {
+            size = strlen(word);
+            for (k = 0; k < size; k++)
+                for (c = 0x21; c < 0x100; c++) {
+                    char text[32], lower[32];
+                    memcpy(text, word, size);
+                    memcpy(lower, word, size);
+                    text[k] = (char)c;
+                    lower[k] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+                    for (first = 0; first <= size; first += size)
+                        assert_int_equal(find_folded(lists[i], text, size, first),
+                                         look_up(words[i], lower, size));
+                    assert_int_equal(find_folded(lists[i], text, size, k),
+                                     look_up(words[i], lower, size));
+                }
+        }
     }
 }
 
@@ -361,7 +400,7 @@ static void test_long_word(void **unused)
     (void)unused;
     unsbi_word_start(&w, unsbi_http_tokens);
     for (i = 0; i < 1000; i++) {
-        unsbi_word_next(&w, (uint8_t)"close"[i % 5]);
+        unsbi_word_next(&w, &"close"[i % 5], 1, 0);
         assert_int_equal(unsbi_word_end(&w), i == 4 ? UNSBI_TOKEN_CLOSE : UNSBI_NO_WORD);
     }
 }
@@ -413,8 +452,31 @@ static void test_plain_run_offsets(void **unused)
 
 /* ---- encodings ---- */
 
-static const uint8_t hows[] = {UNSBI_AS_IS, UNSBI_AS_JSON, UNSBI_AS_URL,
-                               UNSBI_AS_JSON | UNSBI_AS_URL, UNSBI_AS_BASE64};
+enum { AS_JSON = 1, AS_URL = 2, AS_BASE64 = 4, AS_HEX = 8 };
+
+static const uint8_t hows[] = {AS_JSON, AS_URL, AS_JSON | AS_URL, AS_BASE64,
+#if UNSB_SIGNING
+                               AS_HEX
+#endif
+};
+
+static int encode(uint8_t how, unsbi_encoding *e)
+{
+    switch (how) {
+    case AS_JSON:
+        return unsbi_encode_json(e);
+    case AS_URL:
+        return unsbi_encode_url(e);
+    case AS_BASE64:
+        return unsbi_encode_base64(e);
+#if UNSB_SIGNING
+    case AS_HEX:
+        return unsbi_encode_hex(e);
+#endif
+    default:
+        return unsbi_encode_json_url(e);
+    }
+}
 
 /* The other implementation. RFC 8259 leaves open how to escape; these are the short forms. */
 static size_t naive_json(const uint8_t *in, size_t size, uint8_t *out)
@@ -502,20 +564,22 @@ static size_t naive_base64(const uint8_t *in, size_t size, uint8_t *out)
 static size_t naive_encode(uint8_t how, const uint8_t *in, size_t size, uint8_t *out)
 {
     static uint8_t between[DATA_MAX * 6];
+    size_t i;
 
     switch (how) {
-    case UNSBI_AS_JSON:
+    case AS_JSON:
         return naive_json(in, size, out);
-    case UNSBI_AS_URL:
+    case AS_URL:
         return naive_url(in, size, out);
-    case UNSBI_AS_JSON | UNSBI_AS_URL:
+    case AS_JSON | AS_URL:
         size = naive_json(in, size, between);
         return naive_url(between, size, out);
-    case UNSBI_AS_BASE64:
+    case AS_BASE64:
         return naive_base64(in, size, out);
     default:
-        memcpy(out, in, size);
-        return size;
+        for (i = 0; i < size; i++)
+            sprintf((char *)out + 2 * i, "%02x", in[i]);
+        return size * 2;
     }
 }
 
@@ -525,7 +589,7 @@ static size_t make_input(uint64_t *seed, uint8_t how, size_t most, uint8_t *out)
     static const uint32_t limits[] = {0x20, 0x80, 0x80, 0x80, 0x80, 0x800, 0x10000, 0x110000};
     size_t size = 0, kinds = random_below(seed, 3) == 0 ? 2 : 8;
 
-    if ((how & UNSBI_AS_JSON) == 0) {
+    if ((how & AS_JSON) == 0) {
         random_bytes(seed, out, most);
         return most;
     }
@@ -559,10 +623,9 @@ static int encode_apart(uint8_t how, size_t size, size_t room, size_t piece, siz
         e.in_end = e.in + part;
         e.out = out;
         e.out_end = out + room;
-        e.how = how;
         e.last = part == size - at;
         e.in_place = false;
-        rc = unsbi_encode(&e);
+        rc = encode(how, &e);
         assert_true(guard_intact(&out_guard, room));
         assert_true(e.in <= e.in_end && e.out <= e.out_end);
         n = (size_t)(e.out - out);
@@ -592,7 +655,7 @@ static void test_encode_apart(void **unused)
 
     (void)unused;
     for (i = 0; i < COUNT(hows); i++) {
-        size_t least = hows[i] == UNSBI_AS_IS ? 1 : UNSBI_UNIT_MAX + 4;
+        size_t least = UNSBI_ROOM_MIN;
         for (room = 0; room <= 64; room++)
             for (k = 0; k < 12; k++) {
                 size_t piece = k % 3 == 0 ? DATA_MAX : 3 + random_below(&seed, 40);
@@ -627,10 +690,9 @@ static int encode_in_place(uint8_t how, size_t size, size_t room, size_t part_mo
         e.in = e.out_end - part;
         e.in_end = e.out_end;
         memcpy(out + room - part, input + at, part);
-        e.how = how;
         e.last = part == size - at;
         e.in_place = true;
-        rc = unsbi_encode(&e);
+        rc = encode(how, &e);
         assert_true(guard_intact(&out_guard, room));
         n = part - (size_t)(e.in_end - e.in);
         /* what was not taken is as it was, and comes after the output */
@@ -656,9 +718,9 @@ static void test_encode_in_place(void **unused)
 
     (void)unused;
     for (i = 0; i < COUNT(hows); i++)
-        for (room = UNSBI_UNIT_MAX + 4; room <= 80; room++)
+        for (room = UNSBI_ROOM_MIN; room <= 80; room++)
             for (k = 0; k < 16; k++) {
-                size_t part = unsbi_read_size(room, hows[i]);
+                size_t part = unsbi_read_size(room);
                 assert_true(part != 0 && part <= room);
                 size = make_input(&seed, hows[i], random_below(&seed, 300), input);
                 expected = naive_encode(hows[i], input, size, encoded);
@@ -704,16 +766,16 @@ static void test_encode_bad_utf8(void **unused)
         for (k = 0; k < COUNT(bad); k++)
             for (before = 0; before < 50; before++) {
                 size_t size = before + strlen(bad[k]);
-                int wanted = (hows[i] & UNSBI_AS_JSON) != 0 ? UNSB_E_UTF8 : UNSB_OK;
+                int wanted = (hows[i] & AS_JSON) != 0 ? UNSB_E_UTF8 : UNSB_OK;
                 memset(input, 'a', before);
                 memcpy(input + before, bad[k], strlen(bad[k]));
                 expected = naive_encode(hows[i], input, wanted == UNSB_OK ? size : before, encoded);
-                for (room = 16; room < 64; room += 9) {
+                for (room = UNSBI_ROOM_MIN; room < 64; room += 9) {
                     assert_int_equal(encode_apart(hows[i], size, room, size, &written), wanted);
                     assert_int_equal(written, expected);
                     assert_memory_equal(result, encoded, expected);
                     assert_int_equal(encode_in_place(hows[i], size, room,
-                                                     unsbi_read_size(room, hows[i]), &written),
+                                                     unsbi_read_size(room), &written),
                                      wanted);
                     assert_int_equal(written, expected);
                     assert_memory_equal(result, encoded, expected);
@@ -1075,6 +1137,7 @@ int main(void)
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_lists_are_sorted),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_folded_words),
         cmocka_unit_test(test_word_indices),
         cmocka_unit_test(test_long_word),
         cmocka_unit_test(test_plain_run),

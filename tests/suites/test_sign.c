@@ -62,7 +62,7 @@ static void hmac(const char *key, const uint8_t *message, size_t size, uint8_t o
     memcpy(scratch, message + at, size - at);
     unsbi_hmac_end(hash, guarded, scratch, size - at, size);
     assert_true(guard_intact(&scratch_guard, 128));
-    unsbi_store_hash(hash, out);
+    memcpy(out, hash, 32);
 }
 
 static void to_hex(const uint8_t *bytes, size_t size, char *out)
