@@ -993,9 +993,24 @@ extern "C" {
 
 #define UNSBI_INT_MAX ((size_t)((unsigned)-1 >> 1))
 
+/* For what is called near the bottom of the stack and returns before it grows: inlined, its
+ * variables would lie beneath all the rest. */
+#if defined(__GNUC__)
+#define UNSBI_APART static __attribute__((noinline))
+#else
+#define UNSBI_APART static
+#endif
+
 static size_t unsbi_min(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+static bool unsbi_is_same(const char *a, const char *b)
+{
+    while (*a == *b && *a != '\0')
+        a++, b++;
+    return *a == *b;
 }
 
 /* Stores that the compiler may not leave out, however dead the memory seems. */
@@ -1381,10 +1396,8 @@ typedef struct unsbi_encoding {
     bool in_place; /* `in` lies within [out, out_end): nothing unread may be overwritten */
 } unsbi_encoding;
 
-/* Encodes whole units until the input or the room ends. Programs name the encoders that they need,
- * so that linkers leave the others out. */
-typedef int unsbi_encoder(unsbi_encoding *e);
-
+/* Each encoder takes whole units until the input or the room ends. They are named only where they
+ * are needed, so that linkers leave the others out. */
 static size_t unsbi_room(const unsbi_encoding *e)
 {
     return (size_t)((e->in_place ? (uint8_t *)e->in : e->out_end) - e->out);
@@ -2292,12 +2305,9 @@ static void unsbi_hmac_end(uint32_t hash[8], const char *key, uint8_t *scratch, 
 
 typedef struct unsbi_segment { /* what a field stands for */
     unsb_source source;
-    unsbi_encoder *encode; /* NULL: as it is */
-    char digits[21];
+    int (*encode)(unsbi_encoding *e); /* NULL: as it is */
+    char digits[sizeof(unsb_size) / 4 * 10 + 1];
 } unsbi_segment;
-
-/* Finds the field's text, which is returned, or its source, which is stored (then NULL). */
-typedef const char *unsbi_field_of(const unsb_client *client, unsbi_segment *s, char code);
 
 enum {
     UNSBI_OP_SAFE = 0x01,  /* RFC 9110 section 9.2.1: may be repeated */
@@ -2312,8 +2322,9 @@ struct unsbi_fields;
 typedef struct unsbi_op {
     const char *method;       /* NULL: unsb_call has it, with the content type */
     const char *content_type; /* NULL: there is no body, not even an empty one */
-    const char *target, *body; /* templates; */
-    unsbi_field_of *field;     /* the capital letters in them */
+    const char *target, *body; /* templates */
+    /* The field of a capital letter in them: returns its text, or stores its source (then NULL) */
+    const char *(*field)(const unsb_client *client, unsbi_segment *s, char code);
     const struct unsbi_fields *fields; /* of a 2xx response; NULL: those of unsb_result */
     bool (*again)(unsb_client *client, int rc); /* should it be sent again, in unsb_job_wait? */
     uint8_t flags;
@@ -2682,8 +2693,9 @@ static int unsbi_fill(unsb_client *client, bool measure)
  * >>http  HTTP/1.1 response decoder (RFC 9112, RFC 9110)
  * ====================================================================== */
 
-/* Where the decoder stands. Up to SKIP each byte is looked at; the last ones count bytes. A field's value is judged only when the line after it shows that it is not continued
- * (obs-fold, RFC 9112 section 5.2). */
+/* Where the decoder stands. Up to SKIP each byte is looked at; the last ones count bytes. A field's
+ * value is judged only when the line after it shows that it is not continued (obs-fold, RFC 9112
+ * section 5.2). */
 enum {
     UNSBI_HTTP_VERSION, /* "HTTP/1." and a digit; `digits` of these matched */
     UNSBI_HTTP_STATUS,  /* a space and three digits */
@@ -3936,11 +3948,10 @@ enum {
 
 static void unsbi_start_response(unsb_client *client)
 {
-    const char *method = unsbi_method(client);
     size_t used, body;
 
     memset(&client->u, 0, sizeof client->u);
-    unsb_http_init(&client->u.rx.http, strlen(method) == 4 && memcmp(method, "HEAD", 4) == 0);
+    unsb_http_init(&client->u.rx.http, unsbi_is_same(unsbi_method(client), "HEAD"));
     unsb_json_reader_init(&client->u.rx.json);
     client->u.rx.field = UNSBI_NO_WORD;
     (void)unsb_http_feed(&client->u.rx.http, unsbi_early_text, client->early, &used, &body);
@@ -4313,24 +4324,16 @@ static bool unsbi_is_filename(const char *name)
     return length <= UNSB_FILENAME_MAX;
 }
 
-/* Does the file's name, given or by index, equal that of another one? */
-static bool unsbi_same_name(const unsb_file *files, size_t a, size_t b)
+/* The name of a file, given or by its index. */
+static const char *unsbi_file_name(const unsb_file *files, size_t i)
 {
-    char number[2][2];
-    const char *name[2];
-    size_t i;
+    static const char numbers[UNSB_FILES_MAX][2] = {"0", "1", "2", "3", "4",
+                                                    "5", "6", "7", "8", "9"};
 
-    for (i = 0; i < 2; i++) {
-        size_t file = i == 0 ? a : b;
-        number[i][0] = (char)('0' + (char)file); /* there are at most 10 */
-        number[i][1] = '\0';
-        name[i] = files[file].name != NULL ? files[file].name : number[i];
-    }
-    i = strlen(name[0]);
-    return i == strlen(name[1]) && memcmp(name[0], name[1], i) == 0;
+    return files[i].name != NULL ? files[i].name : numbers[i];
 }
 
-static int unsbi_check_files(const unsb_program *program)
+UNSBI_APART int unsbi_check_files(const unsb_program *program)
 {
     unsb_size total = 0;
     size_t i, j;
@@ -4351,13 +4354,14 @@ static int unsbi_check_files(const unsb_program *program)
         if (file->name != NULL && !unsbi_is_filename(file->name))
             return UNSB_E_FILENAME;
         for (j = 0; j < i; j++)
-            if (unsbi_same_name(program->files, i, j))
+            if (unsbi_is_same(unsbi_file_name(program->files, i),
+                              unsbi_file_name(program->files, j)))
                 return UNSB_E_FILENAME_TWICE;
     }
     return UNSB_OK;
 }
 
-static int unsbi_check_program(const unsb_program *program)
+UNSBI_APART int unsbi_check_program(const unsb_program *program)
 {
     size_t i;
     const char *p;
@@ -4389,7 +4393,7 @@ static int unsbi_check_output(const unsb_output *out)
 }
 
 /* May an operation begin? Every one of them asks this first. */
-static int unsbi_check(const unsb_client *client, const unsb_result *result, const void *input)
+UNSBI_APART int unsbi_check(const unsb_client *client, const unsb_result *result, const void *input)
 {
     if (client == NULL || client->config.transport.vtable == NULL || result == NULL ||
         input == NULL || unsbi_check_output(&result->out) != UNSB_OK ||
@@ -4594,7 +4598,6 @@ UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_resul
                                   UNSBI_OP_RAW | UNSBI_OP_SAFE};
     int rc = unsbi_check(client, result, call);
     bool repeatable;
-    size_t size;
 
     if (rc != UNSB_OK)
         return rc;
@@ -4605,9 +4608,7 @@ UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_resul
         !unsbi_is_header_safe(call->path, '~') ||
         (call->content_type != NULL && !unsbi_is_header_safe(call->content_type, ' ')))
         return UNSB_E_HEADER_BYTE;
-    size = strlen(call->method);
-    repeatable = (size == 3 && memcmp(call->method, "GET", 3) == 0) ||
-                 (size == 4 && memcmp(call->method, "HEAD", 4) == 0);
+    repeatable = unsbi_is_same(call->method, "GET") || unsbi_is_same(call->method, "HEAD");
     return unsbi_begin(client, repeatable ? &safe : &op, call, result,
                        client->config.total_timeout_ms, 0);
 }
