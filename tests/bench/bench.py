@@ -209,7 +209,7 @@ def show_instructions(report):
     libraries = sorted({library for row in peers.values() for library in row})
     say('\n== Instructions per byte, x86-64, gcc -O2 (peers: at 1 MB)\n')
     variants = list(ours['variants'])
-    table(['what', '1 MB', '16 MB', 'goal'] + ['-m' + v for v in variants] + libraries,
+    table(['what', '1 MB', '16 MB', 'goal'] + variants + libraries,
           [[name, '%.2f' % row['1 MB'], '%.2f' % row['16 MB'], GOALS['per_byte'].get(name)] +
            ['%.2f' % ours['variants'][v][name] if name in ours['variants'][v] else None
             for v in variants] +

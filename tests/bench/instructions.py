@@ -9,8 +9,8 @@ from flash import run
 
 FLAGS = ['-std=gnu11', '-O2', '-g', '-Wall', '-Wextra']
 SMALL, LARGE = 1 << 20, 1 << 24
-# what a compiler that may use more of the processor makes of it: flags by the processor's own name
-VARIANTS = {'ssse3': ['-mssse3'], 'avx2': ['-mavx2']}
+# other builds of ours, by what the processor must have (as /proc/cpuinfo calls it)
+VARIANTS = {'-DUNSB_SIMD=0': None, '-mssse3': 'ssse3', '-mavx2': 'avx2'}
 
 
 def callgrind(build, command):
@@ -97,9 +97,9 @@ def measure_ours(root, source, build, variants=True):
     found_variants = {}
     with open('/proc/cpuinfo', encoding='utf-8') as f:
         processor = f.read().split()
-    for name, flags in VARIANTS.items():
-        if variants and name in processor:
-            compile_ours(root, source, build, *flags)
+    for name, needed in VARIANTS.items():
+        if variants and (needed is None or needed in processor):
+            compile_ours(root, source, build, name)
             found = per_byte(callgrind(build, [build + '/count', str(SMALL)])[0])
             found_variants[name] = {n: round(c / size, 3) for n, (c, size) in sorted(found.items())
                                     if size > 1}

@@ -3,13 +3,26 @@
 #ifndef GUARD_H
 #define GUARD_H
 
+/* 1: the page behind the memory faults, so that reads beyond it are found, too. 0, where there is no
+ * mprotect: bytes behind it get a pattern, and must still have it when the memory is used again. */
+#ifndef GUARD_PAGES
+#if (defined(__unix__) || defined(__APPLE__)) && !defined(__EMSCRIPTEN__)
+#define GUARD_PAGES 1
+#else
+#define GUARD_PAGES 0
+#endif
+#endif
+
+#if GUARD_PAGES
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#endif
 
 /* ---- guarded memory ---- */
 
 #define GUARD_FRONT 32
+#define GUARD_BEHIND 64 /* without pages */
 #define GUARD_PATTERN 0xA5
 
 typedef struct guard {
@@ -18,6 +31,15 @@ typedef struct guard {
     size_t page;
 } guard;
 
+static inline bool guard_pattern(const uint8_t *p, size_t size)
+{
+    while (size-- > 0)
+        if (*p++ != GUARD_PATTERN)
+            return false;
+    return true;
+}
+
+#if GUARD_PAGES
 static inline guard guard_open(size_t capacity)
 {
     guard g;
@@ -34,17 +56,51 @@ static inline guard guard_open(size_t capacity)
     return g;
 }
 
+static inline bool guard_behind(const guard *g)
+{
+    (void)g;
+    return true; /* or it had crashed */
+}
+
 static inline void guard_close(guard *g)
 {
     munmap(g->base, g->capacity + g->page);
 }
+#else
+static inline guard guard_open(size_t capacity)
+{
+    guard g;
 
-/* The last `size` bytes before the page that faults. Those in front of them get a pattern. */
+    g.page = GUARD_BEHIND;
+    g.capacity = (capacity + GUARD_FRONT + 15) / 16 * 16;
+    g.base = (uint8_t *)malloc(g.capacity + g.page);
+    assert_non_null(g.base);
+    memset(g.base + g.capacity, GUARD_PATTERN, g.page);
+    return g;
+}
+
+static inline bool guard_behind(const guard *g)
+{
+    return guard_pattern(g->base + g->capacity, g->page);
+}
+
+static inline void guard_close(guard *g)
+{
+    bool whole = guard_behind(g);
+
+    free(g->base);
+    assert_true(whole);
+}
+#endif
+
+/* The last `size` bytes before those that must not be touched. Those in front of them get a
+ * pattern. */
 static inline uint8_t *guard_room(const guard *g, size_t size)
 {
     uint8_t *p = g->base + g->capacity - size;
 
     assert_true(size + GUARD_FRONT <= g->capacity);
+    assert_true(guard_behind(g));
     memset(p - GUARD_FRONT, GUARD_PATTERN, GUARD_FRONT);
     return p;
 }
@@ -57,16 +113,11 @@ static inline char *guard_put(const guard *g, const void *data, size_t size)
     return (char *)p;
 }
 
-/* Are the bytes in front of the last guard_room() of this size as they were? */
+/* Are the bytes around the last guard_room() of this size as they were? */
 static inline bool guard_intact(const guard *g, size_t size)
 {
-    const uint8_t *p = g->base + g->capacity - size;
-    size_t i;
-
-    for (i = 1; i <= GUARD_FRONT; i++)
-        if (p[-(ptrdiff_t)i] != GUARD_PATTERN)
-            return false;
-    return true;
+    return guard_behind(g) &&
+           guard_pattern(g->base + g->capacity - size - GUARD_FRONT, GUARD_FRONT);
 }
 
 /* ---- random numbers (splitmix64) ---- */

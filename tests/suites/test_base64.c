@@ -235,6 +235,75 @@ static void test_lengths(void **unused)
     }
 }
 
+/* Wherever the input and the output lie, and however little room there is beside them. */
+static void test_offsets(void **unused)
+{
+    static const size_t sizes[] = {12, 16, 17, 28, 31, 48, 56, 64, 104, 105, 192, 200, 257, 300};
+    uint64_t seed = random_seed(64);
+    size_t i, from, to;
+
+    (void)unused;
+    for (i = 0; i < COUNT(sizes); i++)
+        for (from = 0; from < 33; from++)
+            for (to = 0; to < 33; to++) {
+                size_t size = sizes[i], most = UNSB_BASE64_SIZE(size + 2), n, written, back = 0;
+                uint8_t data[300], *in, *out;
+                char expected[TEXT_MAX];
+                unsb_base64 state = {0, 0, 0};
+
+                random_bytes(&seed, data, size);
+                n = naive_encode(data, size, expected);
+                in = guard_room(&in_guard, size + from);
+                out = guard_room(&out_guard, most + to);
+                memcpy(in, data, size);
+                written = unsb_base64_encode(&state, in, size, (char *)out);
+                assert_int_equal(written, size / 3 * 4);
+                written += unsb_base64_encode_end(&state, (char *)out + written);
+                assert_int_equal(written, n);
+                assert_memory_equal(out, expected, n);
+                assert_true(guard_intact(&in_guard, size + from));
+                assert_true(guard_intact(&out_guard, most + to));
+
+                in = guard_room(&in_guard, n + from);
+                out = guard_room(&out_guard, n / 4 * 3 + 3 + to);
+                memcpy(in, expected, n);
+                memset(&state, 0, sizeof state);
+                assert_int_equal(unsb_base64_decode(&state, (char *)in, n, out, &back), UNSB_OK);
+                assert_int_equal(back, size);
+                assert_memory_equal(out, data, size);
+                assert_true(guard_intact(&in_guard, n + from));
+                assert_true(guard_intact(&out_guard, n / 4 * 3 + 3 + to));
+            }
+}
+
+/* As the request writer does: the output starts behind the input by as many bytes as it will gain,
+ * or more, and grows over what was read. */
+static void test_groups_in_place(void **unused)
+{
+    uint64_t seed = random_seed(65);
+    size_t size, more;
+
+    (void)unused;
+    for (size = 0; size <= 300; size++)
+        for (more = 0; more <= 40; more++) {
+            size_t behind = size / 3 + more, n = size / 3 * 4;
+            uint8_t data[300], *room = guard_room(&in_guard, size + behind), *out = room;
+            const uint8_t *in = room + behind;
+            char expected[TEXT_MAX];
+
+            random_bytes(&seed, data, size);
+            naive_encode(data, size, expected);
+            memcpy(room + behind, data, size);
+            unsbi_base64_groups(&in, size, &out);
+            assert_true(in == room + behind + size / 3 * 3);
+            assert_true(out == room + n);
+            assert_memory_equal(room, expected, n);
+            /* what was not a group is as it was */
+            assert_memory_equal(in, data + size / 3 * 3, size % 3);
+            assert_true(guard_intact(&in_guard, size + behind));
+        }
+}
+
 static void test_size_macro(void **unused)
 {
     enum { CONSTANT = UNSB_BASE64_SIZE(5 + 1) }; /* usable where an array's size is */
@@ -296,6 +365,37 @@ static void test_every_byte_in_every_place(void **unused)
             check_decode(one, 4, &seed);
             check_decode(two, 4, &seed);
         }
+}
+
+/* Likewise in a long text, apart and in place: what came before it is delivered, and no more. */
+static void test_every_byte_in_a_long_text(void **unused)
+{
+    uint64_t seed = random_seed(66);
+    size_t size, at;
+    unsigned c;
+
+    (void)unused;
+    for (size = 144; size <= 300; size += 156) {
+        uint8_t data[225], expected[TEXT_MAX];
+        char text[TEXT_MAX];
+        random_bytes(&seed, data, size / 4 * 3);
+        assert_int_equal(naive_encode(data, size / 4 * 3, text), size);
+        for (at = 0; at < size; at++)
+            for (c = 0; c < 256; c++) {
+                char was = text[at];
+                size_t whole = at / 4 * 3 + (at % 4 > 1 ? at % 4 - 1 : 0), n = 0;
+                bool fine;
+                decoding d;
+                text[at] = (char)c;
+                fine = naive_decode(text, size, expected, &n);
+                decode(&d, text, size, 0, NULL, c % 2 != 0);
+                if (d.rc != (fine ? UNSB_OK : UNSB_E_BASE64) || d.size != (fine ? n : whole))
+                    fail_msg("0x%02X at %u of %u: %d, %u bytes", c, (unsigned)at, (unsigned)size,
+                             d.rc, (unsigned)d.size);
+                assert_memory_equal(d.data, fine ? expected : data, d.size);
+                text[at] = was;
+            }
+    }
 }
 
 /* Every text of up to 6 characters, of these. */
@@ -441,9 +541,12 @@ int main(void)
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_alphabet),
         cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_groups_in_place),
         cmocka_unit_test(test_size_macro),
         cmocka_unit_test(test_encode_end_resets),
         cmocka_unit_test(test_every_byte_in_every_place),
+        cmocka_unit_test(test_every_byte_in_a_long_text),
         cmocka_unit_test(test_short_texts),
         cmocka_unit_test(test_bits_beneath_padding),
         cmocka_unit_test(test_refused),

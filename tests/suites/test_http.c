@@ -155,6 +155,7 @@ static void check(const vector *v)
         }
     }
     if (v->rc == UNSB_OK) { /* what follows belongs to another response */
+        assert_true(v->size <= sizeof longer - sizeof TRAILING);
         size = v->size + sizeof TRAILING - 1;
         memcpy(longer, v->text, v->size);
         memcpy(longer + v->size, TRAILING, sizeof TRAILING - 1);

@@ -188,7 +188,7 @@ static bool unescape(const char *text, size_t size, char *out, size_t *out_size)
 static void check_string(const char *text, size_t size)
 {
     static char plain[OUT_MAX];
-    size_t plain_size;
+    size_t plain_size = 0;
     writing w;
 
     unsb_json_string(begin(&w), guard_put(&memory, text, size), size);

@@ -413,7 +413,7 @@ static void test_plain_run(void **unused)
     unsigned c;
 
     (void)unused;
-    for (size = 0; size <= 40; size++) {
+    for (size = 0; size <= 80; size++) {
         uint8_t *data = guard_room(&in_guard, size);
         memset(data, 'a', size);
         assert_int_equal(unsbi_plain_run(data, size), size);
@@ -435,14 +435,15 @@ static void test_plain_run_offsets(void **unused)
 
     (void)unused;
     for (i = 0; i < 20000; i++) { /* at every alignment, with several bytes that end a run */
-        size_t size = random_below(&seed, 70), skip = random_below(&seed, 8), n, run = 0;
-        uint8_t *data = guard_room(&in_guard, size + skip) + skip;
-        if (skip > size)
-            continue;
-        size -= skip;
-        for (n = 0; n < size; n++)
-            data[n] = random_below(&seed, 24) == 0 ? (uint8_t)random_next(&seed)
-                                                   : (uint8_t)(0x20 + random_below(&seed, 0x60));
+        size_t size = random_below(&seed, 160), skip = random_below(&seed, 33), n, run = 0;
+        size_t one_in = (size_t)4 << random_below(&seed, 7);
+        uint8_t *data = guard_room(&in_guard, size + skip);
+        for (n = 0; n < size; n++) {
+            data[n] = random_below(&seed, one_in) == 0 ? (uint8_t)random_next(&seed)
+                                                       : (uint8_t)(0x20 + random_below(&seed, 0x60));
+            if (one_in > 32 && (data[n] == '"' || data[n] == '\\'))
+                data[n] = '!';
+        }
         while (run < size && data[run] >= 0x20 && data[run] < 0x80 && data[run] != '"' &&
                data[run] != '\\')
             run++;
@@ -718,7 +719,7 @@ static void test_encode_in_place(void **unused)
 
     (void)unused;
     for (i = 0; i < COUNT(hows); i++)
-        for (room = UNSBI_ROOM_MIN; room <= 80; room++)
+        for (room = UNSBI_ROOM_MIN; room <= 320; room += room < 80 ? 1 : 40)
             for (k = 0; k < 16; k++) {
                 size_t part = unsbi_read_size(room);
                 assert_true(part != 0 && part <= room);

@@ -648,6 +648,17 @@ static const char *check_generated(const char *text, unsb_size size)
 }
 
 /* The largest upload there is, through the smallest buffer. */
+/* What io_send() keeps of 10 MB: as base64, and twice that while it grows. A small machine has not
+ * that much. */
+static void skip_without_room(void)
+{
+    void *room = malloc((size_t)UNSB_FILES_TOTAL_MAX / 3 * 4 * 3);
+
+    if (room == NULL)
+        skip();
+    free(room);
+}
+
 static void test_large_upload(void **state)
 {
     static const char between[] = "\"},{\"content\":\"";
@@ -658,6 +669,7 @@ static void test_large_upload(void **state)
     size_t i;
 
     (void)state;
+    skip_without_room();
     memset(&program, 0, sizeof program);
     memset(two, 0, sizeof two);
     memset(source, 0, sizeof source);
@@ -974,12 +986,11 @@ static void test_check_ttl(void **state)
     run_refused(&p, UNSB_E_TTL);
 }
 
-static void test_check_file_limits(void **state)
+static void test_check_file_count(void **state)
 {
     static char content[16];
     unsb_program p = good_program();
     unsb_file list[11];
-    feed f[3];
     size_t i;
 
     (void)state;
@@ -1001,8 +1012,21 @@ static void test_check_file_limits(void **state)
     refused(&p, UNSB_E_ARGUMENT);
     list[0].source = unsb_bytes(NULL, 0); /* an empty file is a file */
     accepted(&p);
+}
 
+static void test_check_file_sizes(void **state)
+{
+    unsb_program p = good_program();
+    unsb_file list[3];
+    feed f[3];
+    size_t i;
+
+    (void)state;
+    skip_without_room();
+    memset(list, 0, sizeof list);
     memset(f, 0, sizeof f);
+    p.files = list;
+    p.file_count = 1;
     for (i = 0; i < 3; i++) {
         f[i].size = 2 * (unsb_size)UNSB_FILE_MAX;
         list[i].source = feed_source(&f[i]);
@@ -1379,7 +1403,8 @@ int main(void)
         cmocka_unit_test(test_source_no_retry),
         cmocka_unit_test(test_check_program),
         cmocka_unit_test(test_check_ttl),
-        cmocka_unit_test(test_check_file_limits),
+        cmocka_unit_test(test_check_file_count),
+        cmocka_unit_test(test_check_file_sizes),
         cmocka_unit_test(test_check_filenames),
         cmocka_unit_test(test_check_filenames_twice),
         cmocka_unit_test(test_check_utf8_and_env),
