@@ -3143,11 +3143,11 @@ static void unsbi_http_element_start(unsb_http *h)
 }
 
 /* An element of a list, or the whole value, is complete. */
-static int unsbi_http_element(unsb_http *h)
+static int unsbi_http_element(unsb_http *h, uint8_t field)
 {
     uint8_t token = unsbi_word_end(&h->token);
 
-    switch (h->field) {
+    switch (field) {
     case UNSBI_FIELD_CONNECTION:
         if (token == UNSBI_TOKEN_CLOSE)
             h->flags |= UNSB_HTTP_CLOSE;
@@ -3197,7 +3197,7 @@ static int unsbi_http_value(unsb_http *h, uint8_t c)
         return UNSB_PENDING;
     }
     if (c == ',')
-        return unsbi_http_element(h);
+        return unsbi_http_element(h, h->field);
     if (h->field == UNSBI_FIELD_CONTENT_LENGTH) {
         if (h->spaced || !unsbi_is_digit(c))
             return UNSB_E_HTTP;
@@ -3277,25 +3277,32 @@ static int unsbi_http_status_line(unsb_http *h, uint8_t c)
     return UNSB_PENDING;
 }
 
+/* The next line does not continue the field: its value is complete. */
+static int unsbi_http_field_over(unsb_http *h)
+{
+    uint8_t field = h->field;
+
+    h->field = UNSBI_FIELD_NONE;
+    if (field >= UNSBI_FIELD_NONE)
+        return UNSB_PENDING;
+    if (unsbi_http_element(h, field) < 0 ||
+        /* a field that names no coding at all */
+        (field == UNSBI_FIELD_TRANSFER_ENCODING && (h->flags & UNSB_HTTP_CHUNKED) == 0))
+        return UNSB_E_HTTP;
+    return UNSB_PENDING;
+}
+
 /* A byte at the start of a line of the head. */
 static int unsbi_http_line(unsb_http *h, uint8_t c)
 {
-    int rc;
-
     if (c == ' ' || c == '\t') {
         if (h->field == UNSBI_FIELD_NONE)
             return UNSB_E_HTTP;
         h->state = h->field < UNSBI_FIELD_NONE ? UNSBI_HTTP_VALUE : UNSBI_HTTP_SKIP;
         return h->field < UNSBI_FIELD_NONE ? unsbi_http_value(h, c) : UNSB_PENDING;
     }
-    if (h->field < UNSBI_FIELD_NONE) {
-        rc = unsbi_http_element(h);
-        if (rc < 0)
-            return rc;
-        if (h->field == UNSBI_FIELD_TRANSFER_ENCODING && (h->flags & UNSB_HTTP_CHUNKED) == 0)
-            return UNSB_E_HTTP; /* a field that names no coding at all */
-    }
-    h->field = UNSBI_FIELD_NONE;
+    if (unsbi_http_field_over(h) < 0)
+        return UNSB_E_HTTP;
     if (c == '\r') {
         h->state = UNSBI_HTTP_HEAD_LF;
         return UNSB_PENDING;
@@ -3432,8 +3439,14 @@ static size_t unsbi_text_run(const uint8_t *data, size_t size)
 
     while (size - i >= 8) {
         uint64_t x = unsbi_load64(data + i);
-        if (((x - 0x20 * UNSBI_ONES) & ~x & 0x80 * UNSBI_ONES) != 0)
+        uint64_t hit = (x - 0x20 * UNSBI_ONES) & ~x & 0x80 * UNSBI_ONES;
+        if (hit != 0) { /* the lowest one is never false */
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            return i + (unsigned)__builtin_ctzll(hit) / 8;
+#else
             break;
+#endif
+        }
         i += 8;
     }
     while (i < size && data[i] >= 0x20)
@@ -3449,8 +3462,6 @@ static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
 
     if (h->state >= UNSBI_HTTP_REASON)
         return unsbi_text_run(data, size);
-    if (h->state != UNSBI_HTTP_LINE || h->field < UNSBI_FIELD_NONE)
-        return 0;
     for (;; i = at + 2) {
         for (at = i; at < size && ((uint8_t)((data[at] | 0x20) - 'a') < 26 ||
                                    unsbi_is_token_char(data[at])); at++)
@@ -3493,9 +3504,12 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
             return UNSB_PENDING;
         if (http->state >= UNSBI_HTTP_CHUNK_DATA)
             break;
+        rc = UNSB_PENDING;
 #if !UNSB_SMALL
         n = 0;
-        if (http->state >= UNSBI_HTTP_LINE)
+        if (http->state == UNSBI_HTTP_LINE && p[i] != ' ' && p[i] != '\t')
+            rc = unsbi_http_field_over(http);
+        if (rc == UNSB_PENDING && http->state >= UNSBI_HTTP_LINE)
             n = unsbi_http_skip(http, p + i,
                                 unsbi_min(size - i,
                                           (size_t)UNSB_HTTP_HEAD_LIMIT - http->head_size));
@@ -3504,13 +3518,15 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
         if (n != 0)
             continue;
 #endif
-        do {
+        while (rc == UNSB_PENDING) {
             rc = UNSB_E_HEAD_SIZE;
             if (http->head_size < UNSB_HTTP_HEAD_LIMIT) {
                 http->head_size++;
                 rc = unsbi_http_byte(http, p[i++]);
             }
-        } while (rc == UNSB_PENDING && i < size && http->state < UNSBI_HTTP_LINE);
+            if (i == size || http->state >= UNSBI_HTTP_LINE)
+                break;
+        }
         if (rc < 0) {
             http->state = UNSBI_HTTP_FAILED;
             http->error = (int16_t)rc;
