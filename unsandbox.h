@@ -3524,7 +3524,7 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
                 http->head_size++;
                 rc = unsbi_http_byte(http, p[i++]);
             }
-            if (i == size || http->state >= UNSBI_HTTP_LINE)
+            if (UNSB_SMALL || i == size || http->state >= UNSBI_HTTP_LINE)
                 break;
         }
         if (rc < 0) {
