@@ -24,25 +24,37 @@
  *   - TLS 1.2 with ECDHE and an AEAD cipher (ChaCha20-Poly1305, AES-GCM; AES-CCM if a set-up of
  *     your own offers it), no renegotiation. BearSSL has no TLS 1.3.
  *   - The chain up to a trust anchor, its dates, RSA keys of 2048 bits or more; the default set-up
- *     takes no signatures with SHA-1 or MD5. BearSSL checks no revocation and no name constraints.
- *   - The host's name, against the certificate's dNSName entries (a wildcard may stand for the
- *     first label; the common name counts where there is no subjectAltName at all). An IPv4 or IPv6
- *     address as host must be among the iPAddress entries (RFC 9525 section 6.5), which BearSSL
- *     itself ignores and this port reads; SNI is not sent then (RFC 6066 section 3).
+ *     takes no signatures with SHA-1 or MD5. keyUsage and extKeyUsage must allow a TLS server
+ *     (BearSSL ignores the latter, and this port reads it). BearSSL checks no revocation and no
+ *     name constraints.
+ *   - The host's name, against the dNSName entries of the certificate's subjectAltName (a wildcard
+ *     may stand for the first label). An IPv4 or IPv6 address as host must be among the iPAddress
+ *     entries (RFC 9525 section 6.5), which BearSSL itself ignores and this port reads; SNI is not
+ *     sent then (RFC 6066 section 3). The common name never counts: a certificate without a
+ *     subjectAltName is refused.
  *   - That the peer ends the stream with close_notify: a connection that just ends is UNSB_E_IO.
+ *
+ * Pins: digests of public keys (RFC 7469 section 2.4: SHA-256 of the SubjectPublicKeyInfo, in DER).
+ * It is the server's own key that must be among them, not one further up; to pin an authority, make
+ * it the only anchor. With anchors, a pin is one more condition. Without them, it takes the place
+ * of the chain, for devices that have neither a clock nor an authority to trust: dates, signatures
+ * and all other certificates are not looked at (but the algorithm that signed the certificate must
+ * be one that BearSSL knows); the name, the usages and the key's size are.
  *
  * Sessions are resumed when the same host and port are connected to again (by session ID; BearSSL
  * has no tickets). The parameters of one session are kept after close, for up to 24 hours where
  * unix_time is given; all else is wiped at close, the record buffer included.
  *
- * Memory: unsb_bearssl, 7,248 bytes (6,768 on 32-bit systems); the record buffer, see
+ * Memory: unsb_bearssl, 7,400 bytes (6,848 on 32-bit systems); the record buffer, see
  * unsb_bearssl_config; 4 to 6 K of stack. Nothing on the heap.
  *
  * Errors: tls.error has BearSSL's number.
- *   UNSB_E_CERTIFICATE     BR_ERR_X509_... (33 to 62); BR_ERR_X509_BAD_SERVER_NAME also for a host
- *                          that cannot be a name or an address
+ *   UNSB_E_CERTIFICATE     BR_ERR_X509_... (33 to 62), BR_ERR_WRONG_KEY_USAGE (28) or
+ *                          UNSB_BEARSSL_NOT_PINNED (63); BR_ERR_X509_BAD_SERVER_NAME also for a
+ *                          host that cannot be a name or an address, or a certificate without
+ *                          subjectAltName; BR_ERR_X509_FORBIDDEN_KEY_USAGE also for extKeyUsage
  *   UNSB_E_ENTROPY         BR_ERR_NO_RANDOM
- *   UNSB_E_TRUST           no anchors
+ *   UNSB_E_TRUST           neither anchors nor pins
  *   UNSB_E_TLS             any other number, 256 + n: the peer's alert n. 0: the peer hung up, in
  *                          good order but within the handshake
  *   UNSB_E_IO              with BR_ERR_IO: the stream ended without close_notify
@@ -92,6 +104,10 @@ extern "C" {
 /* The smallest record buffer: one record of 512 bytes. */
 #define UNSB_BEARSSL_BUFFER_MIN 837
 
+/* In tls.error: the server's key is not among the pins. BearSSL's own numbers for certificates end
+ * below it. */
+#define UNSB_BEARSSL_NOT_PINNED 63
+
 /* A code of this port's own: no inner transport, no buffer or one too small, no `setup` where one
  * is required, or one that leaves the engines unset. */
 #define UNSB_E_BEARSSL_CONFIG (UNSB_E_USER - 1)
@@ -99,8 +115,12 @@ extern "C" {
 /* ---- the configuration; zero is the default of every field ---- */
 typedef struct unsb_bearssl_config {
     unsb_transport inner;                /* required: moves the records */
-    const br_x509_trust_anchor *anchors; /* required; must outlive the transport */
+    const br_x509_trust_anchor *anchors; /* NULL: only where there are pins. Must outlive the
+                                            transport */
     size_t anchor_count;
+    const uint8_t *pins; /* digests of public keys, 32 bytes each, one after the other; NULL: none.
+                            Must outlive the transport */
+    size_t pin_count;
     void *buffer;       /* required: the record buffer, the caller's */
     size_t buffer_size; /* BR_SSL_BUFSIZE_BIDI (33,178) or more: one buffer for each direction.
                            BR_SSL_BUFSIZE_MONO (16,709) or more: one for both, which suits HTTP.
@@ -114,7 +134,8 @@ typedef struct unsb_bearssl_config {
      * where BearSSL knows none, connecting fails with UNSB_E_ENTROPY */
     int (*entropy)(void *context, void *bytes, size_t size);
     /* Seconds since 1970, to check certificates by. A clock that is not set makes them fail. NULL:
-     * the system's clock, or BR_ERR_X509_TIME_UNKNOWN where BearSSL was built without one */
+     * the system's clock, or BR_ERR_X509_TIME_UNKNOWN where BearSSL was built without one. Not
+     * needed for pins without anchors */
     uint32_t (*unix_time)(void *context);
     void *context; /* handed to both */
     /* For firmware that must be small. Sets up both engines from nothing: suites, hashes (SHA-256
@@ -126,7 +147,7 @@ typedef struct unsb_bearssl_config {
     bool no_resumption; /* true: a full handshake each time */
 } unsb_bearssl_config;
 
-/* BearSSL's certificate engine, with the check of IP addresses around it. `vtable` comes first, as
+/* BearSSL's certificate engine, with the checks that it lacks around it. `vtable` comes first, as
  * BearSSL's classes demand. */
 typedef struct unsbi_bearssl_x509 {
     const br_x509_class *vtable;
@@ -134,14 +155,20 @@ typedef struct unsbi_bearssl_x509 {
     bool verified;        /* this handshake's chain was found good */
     uint8_t address_size; /* 4, 16, or 0: the host is a name */
     uint8_t address[16];
-    bool reading; /* within the first certificate, the server's own */
-    bool found;   /* the address is among its iPAddress entries */
+    bool first;  /* the server's own certificate is yet to come or to be read */
+    bool found;  /* it names the host; for a name, that is: there is an entry with a dNSName */
+    bool pinned; /* its key is among the pins */
+    bool unfit;  /* its extKeyUsage does not allow a server */
+    bool pins_alone;
+    const uint8_t *pins;
+    size_t pin_count;
     /* a cursor in its DER */
-    uint8_t state, level, tag, count;
-    bool first, matched;
+    bool reading, complete, ahead, hashing;
+    uint8_t state, level, tag, count, elements, extension;
     uint32_t position, length;
     uint32_t end[8];
     uint8_t value[16];
+    br_sha256_context key;
 } unsbi_bearssl_x509;
 
 typedef struct unsb_bearssl {
@@ -334,60 +361,99 @@ static bool unsbi_bearssl_host(const char *host, char name[256], uint8_t *addres
     return true;
 }
 
-/* ---- iPAddress entries ----
+/* ---- the server's own certificate ----
  *
- * BearSSL's engine reads only the dNSName entries of a subjectAltName. For hosts that are addresses
- * the wrapper class below gives it no name, and follows the server's certificate with a cursor:
+ * BearSSL's engine reads only the dNSName entries of a subjectAltName, takes the common name where
+ * there is none, ignores extKeyUsage, and does not give the key's DER. The wrapper class below
+ * follows the server's certificate with a cursor of its own:
  *
  *   level 0  Certificate             level 4  Extension
- *         1  TBSCertificate                5  its extnValue, after the OID of subjectAltName
- *         2  extensions [3]                6  GeneralNames
- *         3  Extensions                    7  iPAddress [7]
+ *         1  TBSCertificate                5  extnValue, after an OID that is looked for
+ *         2  Validity, extensions [3]      6  GeneralNames or ExtKeyUsageSyntax
+ *         3  Extensions                    7  GeneralName or KeyPurposeId
  *
  * Only this path is entered (at levels 0 and 1 only the first element, as what follows the
  * TBSCertificate is not signed); all else is skipped by its length. An element that does not fit
- * into the one around it ends the reading, with nothing found. Whether the certificate is good is
- * for BearSSL's engine to say. */
+ * into the one around it ends the reading, and the certificate is refused. Whether it is good
+ * otherwise is for BearSSL's engine to say. */
 
 enum { UNSBI_BEARSSL_TAG, UNSBI_BEARSSL_LENGTH, UNSBI_BEARSSL_LENGTH_BYTES, UNSBI_BEARSSL_VALUE };
+
+/* x509->extension */
+enum { UNSBI_BEARSSL_OTHER, UNSBI_BEARSSL_NAMES, UNSBI_BEARSSL_PURPOSES };
+
+/* x509->elements: which SEQUENCE of the TBSCertificate this is (RFC 5280 section 4.1). */
+enum { UNSBI_BEARSSL_VALIDITY = 3, UNSBI_BEARSSL_KEY = 5 };
+
+/* Where pins alone decide, the engine sees this day, 2000-01-01, as the present one and as both
+ * dates of the certificate. Days are counted from the year 0. */
+#define UNSBI_BEARSSL_NO_DAY 730485u
+static const char unsbi_bearssl_no_date[] = "20000101000000Z";
+
+/* The key is through. */
+static void unsbi_bearssl_key_end(unsbi_bearssl_x509 *x509)
+{
+    uint8_t digest[br_sha256_SIZE];
+    size_t i;
+    br_sha256_out(&x509->key, digest);
+    for (i = 0; i < x509->pin_count; i++) {
+        if (memcmp(x509->pins + i * sizeof digest, digest, sizeof digest) == 0) {
+            x509->pinned = true;
+        }
+    }
+    x509->hashing = false;
+}
 
 /* An element is over: so may be those around it. */
 static void unsbi_bearssl_der_leave(unsbi_bearssl_x509 *x509)
 {
-    x509->first = false;
+    x509->ahead = false;
     x509->state = UNSBI_BEARSSL_TAG;
+    if (x509->hashing) {
+        unsbi_bearssl_key_end(x509);
+    }
     while (x509->level > 0 && x509->position == x509->end[x509->level]) {
         x509->level--;
     }
     if (x509->level == 0) {
         x509->reading = false; /* TBSCertificate and what follows it are through */
+        x509->complete = true;
     }
+}
+
+static bool unsbi_bearssl_der_enters(const unsbi_bearssl_x509 *x509)
+{
+    static const uint8_t path[7] = {0x30, 0x30, 0xA3, 0x30, 0x30, 0x04, 0x30};
+    uint8_t level = x509->level;
+    if (level == 2 && x509->tag == 0x30) {
+        return x509->elements == UNSBI_BEARSSL_VALIDITY;
+    }
+    if ((level <= 1 && !x509->ahead) || (level == 3 && x509->elements == UNSBI_BEARSSL_VALIDITY) ||
+        (level == 5 && x509->extension == UNSBI_BEARSSL_OTHER)) {
+        return false;
+    }
+    return level < 7 && x509->tag == path[level];
 }
 
 /* Tag and length are read, `position` is at the content. */
 static void unsbi_bearssl_der_enter(unsbi_bearssl_x509 *x509)
 {
-    static const uint8_t path[7] = {0x30, 0x30, 0xA3, 0x30, 0x30, 0x04, 0x30};
     uint8_t level = x509->level;
-    bool enter = level < 7 && x509->tag == path[level];
 
     if (x509->length > x509->end[level] - x509->position) {
         x509->reading = false;
         return;
     }
-    if ((level <= 1 && !x509->first) || (level == 5 && !x509->matched)) {
-        enter = false;
-    }
     x509->count = 0;
-    if (!enter) {
+    if (!unsbi_bearssl_der_enters(x509)) {
         x509->state = UNSBI_BEARSSL_VALUE;
     } else {
         x509->level = ++level;
         x509->end[level] = x509->position + x509->length;
-        x509->first = true;
+        x509->ahead = true;
         x509->state = UNSBI_BEARSSL_TAG;
         if (level == 5) {
-            x509->matched = false;
+            x509->extension = UNSBI_BEARSSL_OTHER;
         }
     }
     if (x509->length == 0) {
@@ -395,46 +461,85 @@ static void unsbi_bearssl_der_enter(unsbi_bearssl_x509 *x509)
     }
 }
 
-/* A byte of content that is not entered: the OID and the addresses are looked at. */
-static void unsbi_bearssl_der_value(unsbi_bearssl_x509 *x509, uint8_t byte)
+/* A value that is not entered is through; `count` bytes of it, if it was not too long. */
+static void unsbi_bearssl_der_value_end(unsbi_bearssl_x509 *x509)
 {
-    static const uint8_t subject_alt_name[3] = {0x55, 0x1D, 0x11}; /* 2.5.29.17 */
+    static const uint8_t subject_alt_name[3] = {0x55, 0x1D, 0x11};  /* 2.5.29.17 */
+    static const uint8_t ext_key_usage[3] = {0x55, 0x1D, 0x25};     /* 2.5.29.37 */
+    static const uint8_t any_purpose[4] = {0x55, 0x1D, 0x25, 0x00}; /* 2.5.29.37.0 */
+    static const uint8_t server_auth[8] = {0x2B, 0x06, 0x01, 0x05,
+                                           0x05, 0x07, 0x03, 0x01}; /* 1.3.6.1.5.5.7.3.1 */
+    const uint8_t *value = x509->value;
     uint32_t size = x509->count;
 
-    if (size < sizeof x509->value) {
-        x509->value[size] = byte;
-        x509->count++;
-    }
-    if (--x509->length != 0) {
-        if (x509->count == sizeof x509->value) {
-            x509->tag = 0; /* too long for either */
+    if (x509->level == 5 && x509->tag == 0x06 && size == 3) {
+        if (memcmp(value, subject_alt_name, 3) == 0) {
+            x509->extension = UNSBI_BEARSSL_NAMES;
+        } else if (memcmp(value, ext_key_usage, 3) == 0) {
+            x509->extension = UNSBI_BEARSSL_PURPOSES;
+            x509->unfit = true; /* until one is found that fits */
         }
-        return;
     }
-    size = x509->count;
-    if (x509->level == 5 && x509->tag == 0x06) {
-        x509->matched = size == 3 && memcmp(x509->value, subject_alt_name, 3) == 0;
-    }
-    if (x509->level == 7 && x509->tag == 0x87 && size == x509->address_size &&
-        memcmp(x509->value, x509->address, size) == 0) {
+    if (x509->level == 7 && x509->extension == UNSBI_BEARSSL_NAMES && x509->tag == 0x87 &&
+        x509->address_size != 0 && size == x509->address_size &&
+        memcmp(value, x509->address, size) == 0) {
         x509->found = true;
     }
-    unsbi_bearssl_der_leave(x509);
+    if (x509->level == 7 && x509->extension == UNSBI_BEARSSL_PURPOSES && x509->tag == 0x06 &&
+        ((size == 4 && memcmp(value, any_purpose, 4) == 0) ||
+         (size == 8 && memcmp(value, server_auth, 8) == 0))) {
+        x509->unfit = false;
+    }
+}
+
+/* A byte of content that is not entered. */
+static void unsbi_bearssl_der_value(unsbi_bearssl_x509 *x509, uint8_t byte)
+{
+    if (x509->count < sizeof x509->value) {
+        x509->value[x509->count++] = byte;
+    } else {
+        x509->tag = 0; /* too long for all that are looked at */
+    }
+    if (--x509->length == 0) {
+        unsbi_bearssl_der_value_end(x509);
+        unsbi_bearssl_der_leave(x509);
+    }
+}
+
+static void unsbi_bearssl_der_tag(unsbi_bearssl_x509 *x509, uint8_t byte)
+{
+    x509->tag = byte;
+    x509->reading = (byte & 0x1F) != 0x1F; /* no tags of several bytes in certificates */
+    x509->state = UNSBI_BEARSSL_LENGTH;
+    if (x509->level == 2 && byte == 0x30 && x509->elements <= UNSBI_BEARSSL_KEY) {
+        x509->elements++;
+        if (x509->elements == UNSBI_BEARSSL_KEY && x509->pin_count != 0) {
+            br_sha256_init(&x509->key);
+            x509->hashing = true;
+        }
+    }
+    /* The engine compares names; but without any it would take the common name. */
+    if (x509->level == 7 && byte == 0x82 && x509->extension == UNSBI_BEARSSL_NAMES &&
+        x509->address_size == 0) {
+        x509->found = true;
+    }
 }
 
 static void unsbi_bearssl_der_byte(unsbi_bearssl_x509 *x509, uint8_t byte)
 {
+    uint8_t state = x509->state;
+
     if (x509->position++ >= x509->end[x509->level]) {
         x509->reading = false; /* tag and length do not fit */
         return;
     }
-    switch (x509->state) {
-    case UNSBI_BEARSSL_TAG:
-        x509->tag = byte;
-        x509->reading = (byte & 0x1F) != 0x1F; /* no tags of several bytes in certificates */
-        x509->state = UNSBI_BEARSSL_LENGTH;
-        break;
-    case UNSBI_BEARSSL_LENGTH:
+    if (state == UNSBI_BEARSSL_TAG) {
+        unsbi_bearssl_der_tag(x509, byte);
+    }
+    if (x509->hashing) {
+        br_sha256_update(&x509->key, &byte, 1);
+    }
+    if (state == UNSBI_BEARSSL_LENGTH) {
         if (byte < 0x80) {
             x509->length = byte;
             unsbi_bearssl_der_enter(x509);
@@ -445,17 +550,30 @@ static void unsbi_bearssl_der_byte(unsbi_bearssl_x509 *x509, uint8_t byte)
         } else {
             x509->reading = false;
         }
-        break;
-    case UNSBI_BEARSSL_LENGTH_BYTES:
+    } else if (state == UNSBI_BEARSSL_LENGTH_BYTES) {
         x509->length = (x509->length << 8) | byte;
         if (--x509->count == 0) {
             unsbi_bearssl_der_enter(x509);
         }
-        break;
-    default:
+    } else if (state == UNSBI_BEARSSL_VALUE) {
         unsbi_bearssl_der_value(x509, byte);
-        break;
     }
+}
+
+/* What the engine is to see for the next byte: dates that it finds good, in place of those of a
+ * certificate whose dates do not count. */
+static uint8_t unsbi_bearssl_der_shown(const unsbi_bearssl_x509 *x509, uint8_t byte)
+{
+    const char *date = NULL;
+    if (x509->reading && x509->state == UNSBI_BEARSSL_VALUE && x509->level == 3 &&
+        x509->elements == UNSBI_BEARSSL_VALIDITY) {
+        if (x509->tag == 0x17 && x509->count + x509->length == 13) {
+            date = unsbi_bearssl_no_date + 2; /* UTCTime has two digits of the year */
+        } else if (x509->tag == 0x18 && x509->count + x509->length == 15) {
+            date = unsbi_bearssl_no_date;
+        }
+    }
+    return date == NULL ? byte : (uint8_t)date[x509->count];
 }
 
 /* ---- the certificate class around BearSSL's (see br_x509_class) ---- */
@@ -465,15 +583,28 @@ static unsbi_bearssl_x509 *unsbi_bearssl_x509_of(const br_x509_class **ctx)
     return (unsbi_bearssl_x509 *)(void *)ctx;
 }
 
+/* Does the engine see the present certificate? Where pins alone decide, it has no issuer to look
+ * for among the others. */
+static bool unsbi_bearssl_is_shown(const unsbi_bearssl_x509 *x509)
+{
+    return x509->first || !x509->pins_alone;
+}
+
 static void unsbi_bearssl_start_chain(const br_x509_class **ctx, const char *server_name)
 {
     unsbi_bearssl_x509 *x509 = unsbi_bearssl_x509_of(ctx);
     bool named = server_name != NULL && server_name[0] != '\0';
     x509->verified = false;
     x509->position = 0;
+    x509->elements = 0;
+    x509->found = false;
+    x509->pinned = false;
+    x509->unfit = false;
+    x509->complete = false;
+    x509->hashing = false;
+    x509->first = true;
     /* With neither name nor address nothing could be checked: then nothing is found either. */
-    x509->found = named && x509->address_size == 0;
-    x509->reading = x509->address_size != 0;
+    x509->reading = named || x509->address_size != 0;
     x509->minimal.vtable->start_chain(&x509->minimal.vtable, named ? server_name : NULL);
 }
 
@@ -483,36 +614,56 @@ static void unsbi_bearssl_start_cert(const br_x509_class **ctx, uint32_t length)
     if (x509->reading) {
         x509->state = UNSBI_BEARSSL_TAG;
         x509->level = 0;
-        x509->first = true;
-        x509->matched = false;
+        x509->ahead = true;
+        x509->extension = UNSBI_BEARSSL_OTHER;
         x509->end[0] = length;
     }
-    x509->minimal.vtable->start_cert(&x509->minimal.vtable, length);
+    if (unsbi_bearssl_is_shown(x509)) {
+        x509->minimal.vtable->start_cert(&x509->minimal.vtable, length);
+    }
 }
 
 static void unsbi_bearssl_append(const br_x509_class **ctx, const unsigned char *data, size_t size)
 {
     unsbi_bearssl_x509 *x509 = unsbi_bearssl_x509_of(ctx);
     size_t i;
-    for (i = 0; i < size && x509->reading; i++) {
-        unsbi_bearssl_der_byte(x509, data[i]);
+    for (i = 0; i < size && (x509->reading || x509->pins_alone); i++) {
+        uint8_t shown = unsbi_bearssl_der_shown(x509, data[i]);
+        if (x509->reading) {
+            unsbi_bearssl_der_byte(x509, data[i]);
+        }
+        if (x509->pins_alone && x509->first) {
+            x509->minimal.vtable->append(&x509->minimal.vtable, &shown, 1);
+        }
     }
-    x509->minimal.vtable->append(&x509->minimal.vtable, data, size);
+    if (!x509->pins_alone) {
+        x509->minimal.vtable->append(&x509->minimal.vtable, data, size);
+    }
 }
 
 static void unsbi_bearssl_end_cert(const br_x509_class **ctx)
 {
     unsbi_bearssl_x509 *x509 = unsbi_bearssl_x509_of(ctx);
-    x509->reading = false; /* the names of issuers do not count */
-    x509->minimal.vtable->end_cert(&x509->minimal.vtable);
+    if (unsbi_bearssl_is_shown(x509)) {
+        x509->minimal.vtable->end_cert(&x509->minimal.vtable);
+    }
+    x509->first = false;
+    x509->reading = false; /* names and keys of issuers do not count */
 }
 
 static unsigned unsbi_bearssl_end_chain(const br_x509_class **ctx)
 {
     unsbi_bearssl_x509 *x509 = unsbi_bearssl_x509_of(ctx);
     unsigned error = x509->minimal.vtable->end_chain(&x509->minimal.vtable);
-    if (error == 0 && !x509->found) {
-        error = BR_ERR_X509_BAD_SERVER_NAME;
+    if (error == BR_ERR_X509_NOT_TRUSTED && x509->pins_alone) {
+        error = 0; /* nothing else is wrong with it */
+    }
+    if (error == 0) {
+        error = !x509->complete                         ? BR_ERR_X509_UNEXPECTED
+                : !x509->found                          ? BR_ERR_X509_BAD_SERVER_NAME
+                : x509->unfit                           ? BR_ERR_X509_FORBIDDEN_KEY_USAGE
+                : x509->pin_count != 0 && !x509->pinned ? UNSB_BEARSSL_NOT_PINNED
+                                                        : 0;
     }
     x509->verified = error == 0;
     return error;
@@ -590,7 +741,8 @@ static int unsbi_bearssl_engine_failed(unsb_bearssl *tls)
         return unsbi_bearssl_fail(tls,
                                   tls->state == UNSBI_BEARSSL_OPEN ? UNSB_E_CLOSED : UNSB_E_TLS, 0);
     }
-    if (error >= BR_ERR_X509_INVALID_VALUE && error <= 63) {
+    if ((error >= BR_ERR_X509_INVALID_VALUE && error <= UNSB_BEARSSL_NOT_PINNED) ||
+        error == BR_ERR_WRONG_KEY_USAGE) {
         return unsbi_bearssl_fail(tls, UNSB_E_CERTIFICATE, error);
     }
     return unsbi_bearssl_fail(tls, error == BR_ERR_NO_RANDOM ? UNSB_E_ENTROPY : UNSB_E_TLS, error);
@@ -613,6 +765,16 @@ static void unsbi_bearssl_digest_peer(unsb_bearssl *tls, const char *host, uint1
     br_sha256_out(&digest, tls->peer);
 }
 
+static bool unsbi_bearssl_has_anchors(const unsb_bearssl_config *config)
+{
+    return config->anchors != NULL && config->anchor_count != 0;
+}
+
+static bool unsbi_bearssl_has_pins(const unsb_bearssl_config *config)
+{
+    return config->pins != NULL && config->pin_count != 0;
+}
+
 /* What can be told before the inner transport connects. */
 static int unsbi_bearssl_check(unsb_bearssl *tls, const char *host, uint16_t port)
 {
@@ -624,7 +786,7 @@ static int unsbi_bearssl_check(unsb_bearssl *tls, const char *host, uint16_t por
         (config->setup == NULL && !UNSB_BEARSSL_PROFILE)) {
         return unsbi_bearssl_fail(tls, UNSB_E_BEARSSL_CONFIG, BR_ERR_BAD_PARAM);
     }
-    if (config->anchors == NULL || config->anchor_count == 0) {
+    if (!unsbi_bearssl_has_anchors(config) && !unsbi_bearssl_has_pins(config)) {
         return unsbi_bearssl_fail(tls, UNSB_E_TRUST, 0);
     }
     if (!unsbi_bearssl_host(host, name, tls->x509.address, &tls->x509.address_size)) {
@@ -688,7 +850,12 @@ static int unsbi_bearssl_start(unsb_bearssl *tls, const char *host)
     br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
     br_ssl_engine_add_flags(engine, BR_OPT_NO_RENEGOTIATION);
     br_x509_minimal_set_minrsa(minimal, 2048 / 8);
-    if (config->unix_time != NULL) {
+    tls->x509.pins = config->pins;
+    tls->x509.pin_count = unsbi_bearssl_has_pins(config) ? config->pin_count : 0;
+    tls->x509.pins_alone = !unsbi_bearssl_has_anchors(config);
+    if (tls->x509.pins_alone) {
+        br_x509_minimal_set_time(minimal, UNSBI_BEARSSL_NO_DAY, 0);
+    } else if (config->unix_time != NULL) {
         uint32_t now = unsbi_bearssl_time(tls);
         /* BearSSL counts days from the year 0: 719528 of them to 1970. */
         br_x509_minimal_set_time(minimal, now / 86400u + 719528u, now % 86400u);

@@ -175,12 +175,13 @@ static void unsbi_posix_close_fd(int *fd)
 
 static bool unsbi_posix_set_flags(int fd, bool nonblocking)
 {
-    int flags = fcntl(fd, F_GETFD);
-    if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0) {
-        return false;
+    int flags = fcntl(fd, F_GETFD, 0);
+    if (flags >= 0) {
+        /* May fail: systems without exec (lwIP's sockets, Zephyr) need not know the flag. */
+        (void)fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
     }
     if (nonblocking) {
-        flags = fcntl(fd, F_GETFL);
+        flags = fcntl(fd, F_GETFL, 0);
         return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) >= 0;
     }
     return true;
@@ -245,7 +246,11 @@ static int unsbi_posix_resolve(const char *host, const char *service, int flags,
     *list = NULL;
     errno = 0;
     rc = UNSB_POSIX_GETADDRINFO(host, service, &hints, list);
+#ifdef EAI_SYSTEM
     *error = rc == EAI_SYSTEM ? errno : 0;
+#else
+    *error = 0;
+#endif
     return rc;
 }
 

@@ -17,8 +17,9 @@ fi >"$WORK/tap"
 count "examples/demo.sh"
 
 say "== valgrind: reads of what was never written"
-build "valgrind" "$BUILD/valgrind" "$parts $client test_posix test_bearssl" CC=gcc CFLAGS="-O2 -g" &&
-    for name in test_base64 test_http test_sign test_request test_client test_posix test_bearssl; do
+build "valgrind" "$BUILD/valgrind" "$parts $client test_posix test_bearssl $tls" CC=gcc CFLAGS="-O2 -g" &&
+    for name in test_base64 test_http test_sign test_request test_client test_posix test_bearssl \
+        $tls; do
         suite "valgrind" "$BUILD/valgrind/$name" \
             "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite"
     done
@@ -66,3 +67,14 @@ for gate in "lines 99" "functions 100" "branches 97"; do
         END {if (!seen) print "not ok - " what " not measured"}' "$WORK/summary" >>"$WORK/tap"
 done
 count "coverage"
+
+# shellcheck source=ports/arduino.sh
+. "$ROOT/tests/ports/arduino.sh"
+
+say "== what the documents claim to run"
+python3 -B matrix_test.py >"$WORK/unittest" 2>&1
+if [ $? = 0 ]; then echo "ok - matrix.py"; else
+    echo "not ok - matrix.py"; tail -n 30 "$WORK/unittest" | sed 's/^/#   /'
+fi >"$WORK/tap"
+python3 -B matrix.py check "$WORK/matrix" ../ports/README.md >>"$WORK/tap" 2>&1
+count "matrix"

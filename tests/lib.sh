@@ -39,6 +39,12 @@ has_header() { # for `need`: a check that a C header is there
     printf "printf '#include <stdarg.h>\\\\n#include <stddef.h>\\\\n#include <setjmp.h>\\\\n#include <stdint.h>\\\\n#include <%s>\\\\n' | cc -E -" "$1"
 }
 
+# matrix_line PORT TARGET VERDICT [FIGURES]: notes for tests/matrix.py what was shown of a port (or
+# of "core", the library itself) on a target. VERDICT is run, compiled or failed.
+matrix_line() {
+    printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "${4-}" >>"$WORK/matrix"
+}
+
 # make_ca DIR: a throw-away authority. make_cert DIR NAME SAN: a certificate of its, DIR/NAME.pem and .key
 make_ca() {
     mkdir -p "$1"
@@ -79,4 +85,36 @@ stop_servers() {
         kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
     done
     PIDS=
+}
+
+# What is fetched or built once and kept between runs. Nothing in it is needed but time.
+CACHE=${UNSB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/unsandbox-tests}
+
+# source_package NAME DIR: the sources of a Debian package, its patches applied, unpacked as DIR (a
+# full path; in $CACHE, as it is done only once). apt checks the signatures; the machine's own lists
+# and sources are neither read nor changed.
+source_package() {
+    [ ! -d "$2" ] || return 0
+    need "to fetch the sources of $1" "command -v dpkg-source" dpkg-dev \
+        "test -e /usr/share/keyrings/debian-archive-keyring.gpg" debian-archive-keyring
+    lists=$CACHE/apt
+    unpack=$2.$$
+    mkdir -p "$lists/partial" "$unpack/parts" || return 1
+    printf 'deb-src [signed-by=%s] http://deb.debian.org/debian bookworm main\n' \
+        /usr/share/keyrings/debian-archive-keyring.gpg >"$unpack/sources.list"
+    # User root: the one that apt takes otherwise may not write here. The lists may be missing, old,
+    # or being fetched by another run.
+    (
+        fetch() {
+            apt-get "$@" -q -o APT::Sandbox::User=root -o Dir::State::Lists="$lists" \
+                -o Dir::Etc::SourceList="$unpack/sources.list" -o Dir::Etc::SourceParts="$unpack/parts"
+        }
+        cd "$unpack" || exit 1
+        fetch source "$1" && exit
+        fetch update || { sleep 5; fetch update; }
+        fetch source "$1"
+    ) >"$unpack.log" 2>&1 && mv -T "$unpack/$1"-*/ "$2" 2>>"$unpack.log"
+    [ -d "$2" ] || tail -n 5 "$unpack.log" >&2
+    rm -rf "$unpack" "$unpack.log"
+    [ -d "$2" ]
 }

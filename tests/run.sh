@@ -21,7 +21,8 @@ trap 'exit 130' INT TERM HUP
 need "to build the suites" \
     "command -v gcc" gcc "command -v g++" g++ "command -v clang" clang "command -v make" make \
     "echo '#include <stdlib.h>' | cc -E -" libc6-dev \
-    "$(has_header cmocka.h)" libcmocka-dev "$(has_header bearssl.h)" libbearssl-dev
+    "$(has_header cmocka.h)" libcmocka-dev "$(has_header bearssl.h)" libbearssl-dev \
+    "$(has_header mbedtls/ssl.h)" libmbedtls-dev
 need "to compile for a 32-bit machine" \
     "command -v i686-linux-gnu-gcc" gcc-i686-linux-gnu \
     "test -e /usr/i686-linux-gnu/include/stdlib.h" libc6-dev-i386-cross
@@ -62,6 +63,16 @@ suite() {
     fi
     sed -n 's/^figures:/# figures:/p' "$WORK/errors" >>"$WORK/tap"
     count "$(basename "$2") [$1]"
+    case $2 in */conform_*) conformed "$(basename "$2")" ;; esac
+}
+
+# conformed SUITE: what a suite of tests/ports has just shown goes into the matrix. TARGET: where it
+# ran, if not on this system itself.
+conformed() {
+    verdict=run
+    [ "$f" = 0 ] && [ "$n" != 0 ] || verdict=failed
+    port=${1#conform_}
+    matrix_line "${port%.*}" "${TARGET:-$(uname -s)}" "$verdict" "$n tests, $s skipped"
 }
 
 # suites LABEL DIRECTORY NAMES: runs those of one build
@@ -93,7 +104,9 @@ BUILD=${UNSB_BUILD:-$ROOT/tests/build}
 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts"
 client="test_request test_client test_faults"
-ports="test_posix test_bearssl"
+tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls"
+ports="test_posix test_bearssl $tls conform_posix conform_bearssl conform_template \
+    conform_arduino"
 service="test_api test_cuts test_large"
 every="$parts $client $ports $service"
 

@@ -74,13 +74,15 @@ for cc in "gcc -std=c99" "clang -std=c99" "g++ -x c++ -std=c++11" "clang++ -x c+
     compile hostile "$cc -O2 -mavx2" compile/hostile.c
 done
 
-for file in port_posix port_bearssl; do
+for file in port_posix port_bearssl port_mbedtls port_template; do
     for cc in "gcc -std=gnu99" "clang -std=gnu99" "gcc -std=c99 -D_POSIX_C_SOURCE=200809L" \
         "clang -std=c11 -D_POSIX_C_SOURCE=200809L" "g++ -x c++ -std=c++11" \
         "clang++ -x c++ -std=c++11" "g++ -x c++ -std=c++20" "gcc -std=gnu17 -DUNSB_POSIX_THREADS=0"; do
         compile $file "$cc -O2" compile/$file.c
     done
 done
+
+compile port_mbedtls "gcc -std=c99 -O2 -DUNSB_MBEDTLS_ENTROPY=0" compile/port_mbedtls.c
 
 compile_all
 

@@ -35,6 +35,16 @@ static inline void sleep_a_little(void)
     (void)nanosleep(&time, NULL);
 }
 
+static inline bool is_zero(const void *data, size_t size)
+{
+    const uint8_t *p = (const uint8_t *)data;
+    size_t i;
+
+    for (i = 0; i < size && p[i] == 0; i++)
+        continue;
+    return i == size;
+}
+
 /* Waits for a condition, which is asked for again and again: false if it did not come. */
 #define EVENTUALLY(condition, result)                                                              \
     do {                                                                                           \

@@ -1,0 +1,1159 @@
+/* unsandbox_mbedtls.h - TLS for unsandbox.h by Mbed TLS 2.28 (or 3.x), over any other transport
+ *
+ *     #include "unsandbox.h"
+ *     #include "unsandbox_posix.h"          (or any transport that moves bytes)
+ *     #include "unsandbox_mbedtls.h"
+ *
+ *     static unsb_posix tcp;
+ *     static unsb_mbedtls tls;
+ *     unsb_mbedtls_config secure = {0};
+ *     secure.inner = unsb_posix_transport(&tcp);
+ *     secure.anchors = &authorities;        (an mbedtls_x509_crt; see unsandbox_mbedtls_pem.h)
+ *     config.transport = unsb_mbedtls_transport(&tls, &secure);
+ *     ...
+ *     unsb_mbedtls_wipe(&tls);              (after the client is closed)
+ *
+ * All functions are static: include the file wherever it is needed, there is no implementation
+ * macro. C99 or C++11; link with -lmbedtls -lmbedx509 -lmbedcrypto.
+ *
+ * What is always checked; there is no switch:
+ *   - TLS 1.2 with ECDHE and an AEAD cipher (ChaCha20-Poly1305, AES-GCM, AES-CCM), no compression;
+ *     a server that asks to renegotiate is told no.
+ *   - The chain up to a trust anchor, the dates of all of it, RSA keys of 2048 bits or more and EC
+ *     keys on P-256, P-384 or P-521; no signature with SHA-1 or MD5, in a certificate or in the
+ *     handshake. keyUsage and extKeyUsage must allow a TLS server. No revocation is checked, and no
+ *     name constraints.
+ *   - The host's name, against the dNSName entries of the certificate's subjectAltName (a wildcard
+ *     may stand for the first label). An IPv4 or IPv6 address as host must be among the iPAddress
+ *     entries (RFC 9525 section 6.5); SNI is not sent then (RFC 6066 section 3). The common name
+ *     never counts: a certificate without a subjectAltName is refused.
+ *   - That the peer ends the stream with close_notify: a connection that just ends is UNSB_E_IO.
+ *
+ * Pins: digests of public keys (RFC 7469 section 2.4: SHA-256 of the SubjectPublicKeyInfo, in DER).
+ * It is the server's own key that must be among them, not one further up; to pin an authority, make
+ * it the only anchor. With anchors, a pin is one more condition. Without them, it takes the place
+ * of the chain, for devices that have neither a clock nor an authority to trust: dates, signatures
+ * and all other certificates do not count (but Mbed TLS must be able to read them); the name, the
+ * usages and the key's kind and size do.
+ *
+ * Sessions are resumed when the same host and port are connected to again (by session ID or
+ * ticket). The parameters of one session are kept after close, for up to 24 hours where unix_time
+ * is given; all else is wiped and released at close. unsb_mbedtls_wipe() releases the session.
+ *
+ * Memory: unsb_mbedtls, 1.9 K on x86-64, and the state of Mbed TLS's entropy sources (see
+ * UNSB_MBEDTLS_ENTROPY). Mbed TLS allocates the record buffers (MBEDTLS_SSL_IN_CONTENT_LEN,
+ * MBEDTLS_SSL_OUT_CONTENT_LEN), the peer's certificates and what it computes with; this port
+ * nothing. Where the buffer for input is smaller than 16384 bytes, the server is asked for records
+ * that fit (max_fragment_length, RFC 6066 section 4).
+ *
+ * Errors: tls.error says more.
+ *   UNSB_E_CERTIFICATE     > 0: MBEDTLS_X509_BADCERT_... flags; of these, _CN_MISMATCH also for a
+ *                          host that cannot be a name or an address, or a certificate without
+ *                          subjectAltName; _OTHER: the key is not pinned; _EXPIRED with _FUTURE:
+ *                          there is no clock to tell. < 0: it could not be read, Mbed TLS's number
+ *   UNSB_E_ENTROPY         Mbed TLS's number
+ *   UNSB_E_TRUST           neither anchors nor pins
+ *   UNSB_E_TLS             Mbed TLS's number, MBEDTLS_ERR_SSL_...; with
+ *                          MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE, tls.alert is the peer's alert
+ *   UNSB_E_IO              with MBEDTLS_ERR_SSL_CONN_EOF: the stream ended without close_notify
+ *   UNSB_E_CLOSED          only from recv and send, after the peer's close_notify
+ *   UNSB_E_MBEDTLS_CONFIG  the configuration cannot work
+ * The inner transport's errors come unchanged, with tls.error 0. An error is returned again until
+ * close. A failed send leaves recv usable.
+ *
+ * Limits: TLS 1.2 alone, also where Mbed TLS has 1.3. Tested with 2.28; what is different in 3.x is
+ * behind checks of the version, and untested. 4.x is refused. */
+#ifndef UNSANDBOX_MBEDTLS_H
+#define UNSANDBOX_MBEDTLS_H
+
+#ifndef UNSANDBOX_H
+#include "unsandbox.h"
+#endif
+
+#include <mbedtls/version.h>
+#if MBEDTLS_VERSION_NUMBER < 0x021C0000 || MBEDTLS_VERSION_NUMBER >= 0x04000000
+#error "unsandbox_mbedtls.h is for Mbed TLS 2.28 and 3.x"
+#endif
+#include <mbedtls/asn1.h>
+#include <mbedtls/ctr_drbg.h>
+#include <mbedtls/md.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/ssl_ciphersuites.h>
+#include <mbedtls/x509_crt.h>
+#if defined(MBEDTLS_USE_PSA_CRYPTO) || defined(MBEDTLS_SSL_PROTO_TLS1_3)
+#define UNSBI_MBEDTLS_PSA 1 /* it may compute by functions that must be initialised */
+#include <psa/crypto.h>
+#else
+#define UNSBI_MBEDTLS_PSA 0
+#endif
+#include <limits.h>
+
+#if !defined(MBEDTLS_SSL_CLI_C) || !defined(MBEDTLS_SSL_PROTO_TLS1_2) ||                           \
+    !defined(MBEDTLS_CTR_DRBG_C) || !(defined(MBEDTLS_SHA256_C) || defined(MBEDTLS_MD_CAN_SHA256))
+#error "Mbed TLS lacks one of MBEDTLS_SSL_CLI_C, _SSL_PROTO_TLS1_2, _CTR_DRBG_C, _SHA256_C"
+#endif
+#if MBEDTLS_VERSION_MAJOR < 3 &&                                                                   \
+    (!defined(MBEDTLS_X509_CHECK_KEY_USAGE) || !defined(MBEDTLS_X509_CHECK_EXTENDED_KEY_USAGE))
+#error "Mbed TLS was built without MBEDTLS_X509_CHECK_KEY_USAGE or _EXTENDED_KEY_USAGE"
+#endif
+#if defined(MBEDTLS_ZLIB_SUPPORT)
+#error "Mbed TLS was built to offer compression (MBEDTLS_ZLIB_SUPPORT), which leaks secrets"
+#endif
+
+/* ======================================================================
+ * >>options  alike in all files of a program
+ * ====================================================================== */
+
+/* 0: without Mbed TLS's own sources of entropy, whose state is part of unsb_mbedtls (38 K in
+ * Debian's build); then unsb_mbedtls_config.entropy is required. */
+#ifndef UNSB_MBEDTLS_ENTROPY
+#if defined(MBEDTLS_ENTROPY_C)
+#define UNSB_MBEDTLS_ENTROPY 1
+#else
+#define UNSB_MBEDTLS_ENTROPY 0
+#endif
+#endif
+#if UNSB_MBEDTLS_ENTROPY
+#include <mbedtls/entropy.h>
+#endif
+
+#if defined(__GNUC__)
+#define UNSBI_MBEDTLS_FN static __attribute__((unused))
+#else
+#define UNSBI_MBEDTLS_FN static
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ======================================================================
+ * >>types
+ * ====================================================================== */
+
+/* A code of this port's own: there is no inner transport. */
+#define UNSB_E_MBEDTLS_CONFIG (UNSB_E_USER - 2)
+
+/* ---- the configuration; zero is the default of every field ---- */
+typedef struct unsb_mbedtls_config {
+    unsb_transport inner;      /* required: moves the records */
+    mbedtls_x509_crt *anchors; /* the list of trusted certificates; NULL: only where there are pins.
+                                  Must outlive the transport. It is only read */
+    const uint8_t *pins; /* digests of public keys, 32 bytes each, one after the other; NULL: none.
+                            Must outlive the transport */
+    size_t pin_count;
+    /* Stores `size` bytes of true randomness; UNSB_OK, or anything else: none. Asked for up to 64
+     * bytes, a few times at each connect. NULL: Mbed TLS's own sources; where it has none,
+     * or UNSB_MBEDTLS_ENTROPY is 0, connecting fails with UNSB_E_ENTROPY */
+    int (*entropy)(void *context, void *bytes, size_t size);
+    /* Seconds since 1970, to check certificates by. A clock that is not set makes them fail. NULL:
+     * Mbed TLS's clock; where it was built without one, all certificates fail, unless pinned and
+     * without anchors */
+    uint32_t (*unix_time)(void *context);
+    void *context;      /* handed to both */
+    bool no_resumption; /* true: a full handshake each time */
+} unsb_mbedtls_config;
+
+typedef struct unsb_mbedtls {
+    /* to be read */
+    int error;     /* more about the last failure, 0: none. Kept until the next connect */
+    uint8_t alert; /* the peer's fatal alert, if that is the reason */
+    bool resumed;  /* the connection resumed an earlier session */
+    /* private */
+    uint8_t state;
+    bool started;     /* the Mbed TLS contexts below are in use */
+    bool offered;     /* a session was offered in this handshake */
+    bool has_session; /* `session` can be offered to the peer in `session_peer` */
+    bool checked;     /* a certificate was looked at in this handshake */
+    bool unsent;      /* a record waits to go out, or a part of one */
+    bool computing;   /* Mbed TLS wants to be called again at once (MBEDTLS_ECP_RESTARTABLE) */
+    bool ended;       /* close_notify has come */
+    int steps;        /* calls of the inner transport that are left to this call */
+    int failure;      /* sticky */
+    int send_failure; /* kept apart, so that recv can still fetch what the peer sent */
+    int recv_failure; /* of the inner transport */
+    uint32_t refused; /* what was found wrong with the certificate looked at last */
+    unsb_mbedtls_config config;
+    uint8_t address_size; /* 4, 16, or 0: the host is a name */
+    uint8_t address[16];
+    uint32_t session_time;
+    uint8_t session_peer[32]; /* digest of host and port */
+    uint8_t peer[32];
+    mbedtls_ssl_session session;
+    mbedtls_ssl_context ssl;
+    mbedtls_ssl_config ssl_config;
+    mbedtls_ctr_drbg_context random;
+#if UNSB_MBEDTLS_ENTROPY
+    mbedtls_entropy_context entropy;
+#endif
+} unsb_mbedtls;
+
+/* ======================================================================
+ * >>api
+ * ====================================================================== */
+
+/* Initialises `tls` (whatever it held: wipe it before, if it was in use) and returns the transport
+ * over it. The configuration is copied; what it points to, and `tls`, must stay in place until the
+ * client is closed. Mistakes in it are reported by connect. `wait` is NULL if the inner one is. */
+UNSBI_MBEDTLS_FN unsb_transport unsb_mbedtls_transport(unsb_mbedtls *tls,
+                                                       const unsb_mbedtls_config *config);
+/* Closes the connection, if any, and forgets the session that could be resumed, so that no key and
+ * no memory is left in `tls`. The transport can be used again. */
+UNSBI_MBEDTLS_FN void unsb_mbedtls_wipe(unsb_mbedtls *tls);
+
+/* ======================================================================
+ * >>implementation
+ * ====================================================================== */
+
+enum {
+    UNSBI_MBEDTLS_IDLE,
+    UNSBI_MBEDTLS_CONNECTING, /* the inner transport */
+    UNSBI_MBEDTLS_HANDSHAKE,
+    UNSBI_MBEDTLS_OPEN,
+    UNSBI_MBEDTLS_FAILED /* connect did */
+};
+
+/* Calls of the inner transport that one call may make: a bound on its work, and more than one
+ * record (header and body are fetched apart) where the inner transport has it whole. */
+#define UNSBI_MBEDTLS_STEPS 16
+
+/* 3.x gave these other names; the numbers are the same. */
+#if MBEDTLS_VERSION_MAJOR >= 3
+#define UNSBI_MBEDTLS_BAD_CERTIFICATE MBEDTLS_ERR_SSL_BAD_CERTIFICATE
+#define UNSBI_MBEDTLS_PRIVATE(field) MBEDTLS_PRIVATE(field)
+#else
+#define UNSBI_MBEDTLS_BAD_CERTIFICATE MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE
+#define UNSBI_MBEDTLS_PRIVATE(field) field
+#endif
+
+/* Through a volatile pointer, or compilers drop stores to memory that is not read any more. */
+static void *(*const volatile unsbi_mbedtls_memset)(void *, int, size_t) = memset;
+
+static void unsbi_mbedtls_zero(void *data, size_t size)
+{
+    (void)unsbi_mbedtls_memset(data, 0, size);
+}
+
+/* ---- hosts that are addresses ---- */
+
+/* "192.0.2.1", exactly four decimal numbers. */
+static bool unsbi_mbedtls_ipv4(const char *text, uint8_t *address)
+{
+    int i;
+    for (i = 0; i < 4; i++) {
+        unsigned value = 0;
+        int digits = 0;
+        while (*text >= '0' && *text <= '9') {
+            if (digits > 0 && value == 0) {
+                return false; /* a leading zero: octal to some readers */
+            }
+            value = value * 10u + (unsigned)(*text - '0');
+            digits++;
+            text++;
+            if (value > 255) {
+                return false;
+            }
+        }
+        if (digits == 0 || *text != (i < 3 ? '.' : '\0')) {
+            return false;
+        }
+        address[i] = (uint8_t)value;
+        text++;
+    }
+    return true;
+}
+
+/* Up to four hexadecimal digits: their number, 0: not one. */
+static size_t unsbi_mbedtls_hex(const char *text, unsigned *value)
+{
+    size_t digits = 0;
+    *value = 0;
+    for (;; digits++) {
+        char c = text[digits];
+        unsigned digit;
+        if (c >= '0' && c <= '9') {
+            digit = (unsigned)(c - '0');
+        } else if (c >= 'a' && c <= 'f') {
+            digit = (unsigned)(c - 'a') + 10u;
+        } else if (c >= 'A' && c <= 'F') {
+            digit = (unsigned)(c - 'A') + 10u;
+        } else {
+            return digits;
+        }
+        if (digits == 4) {
+            return 0;
+        }
+        *value = *value * 16u + digit;
+    }
+}
+
+/* The text forms of RFC 4291 section 2.2; a zone ("%eth0") is not part of the address. */
+static bool unsbi_mbedtls_ipv6(const char *text, uint8_t *address)
+{
+    size_t at = 0;
+    size_t gap = 17; /* where "::" stands; 17: nowhere */
+
+    if (text[0] == ':' && text[1] == ':') {
+        gap = 0;
+        text += 2;
+    }
+    while (*text != '\0' && *text != '%') {
+        unsigned value;
+        size_t digits = unsbi_mbedtls_hex(text, &value);
+        if (digits > 0 && text[digits] == '.') {
+            if (at > 12 || !unsbi_mbedtls_ipv4(text, address + at)) {
+                return false;
+            }
+            at += 4;
+            break;
+        }
+        if (digits == 0 || at > 14) {
+            return false;
+        }
+        address[at++] = (uint8_t)(value >> 8);
+        address[at++] = (uint8_t)(value & 0xFFu);
+        text += digits;
+        if (*text == ':') {
+            text++;
+            if (*text == ':' && gap == 17) {
+                gap = at;
+                text++;
+            } else if (*text == '\0' || *text == '%') {
+                return false;
+            }
+        } else if (*text != '\0' && *text != '%') {
+            return false;
+        }
+    }
+    if (gap == 17) {
+        return at == 16;
+    }
+    if (at > 14) {
+        return false;
+    }
+    memmove(address + 16 - (at - gap), address + gap, at - gap);
+    memset(address + gap, 0, 16 - at);
+    return true;
+}
+
+/* Tells addresses (`size` 4 or 16) from names (`size` 0; `name` gets it as SNI has it, without the
+ * root's dot). false: neither. A last label of digits alone makes no name, so that "127.1" and the
+ * like, which resolvers take for addresses, are never compared with dNSNames. */
+static bool unsbi_mbedtls_host(const char *host, char name[256], uint8_t *address, uint8_t *size)
+{
+    size_t length = host == NULL ? 0 : strlen(host);
+    size_t i;
+    bool digits = true;
+
+    *size = 0;
+    if (length > 0 && strchr(host, ':') != NULL) {
+        *size = 16;
+        return unsbi_mbedtls_ipv6(host, address);
+    }
+    if (length > 0 && host[length - 1] == '.') {
+        length--;
+    }
+    if (length == 0 || length > 255 || host[length - 1] == '.') {
+        return false;
+    }
+    for (i = length; i > 0 && host[i - 1] != '.'; i--) {
+        digits = digits && host[i - 1] >= '0' && host[i - 1] <= '9';
+    }
+    if (digits) {
+        *size = 4;
+        return unsbi_mbedtls_ipv4(host, address);
+    }
+    memcpy(name, host, length);
+    name[length] = '\0';
+    return true;
+}
+
+/* ---- certificates ----
+ *
+ * Mbed TLS verifies the chain, and the host where it is a name. What it does not check, or takes
+ * too lightly, is added in its callback, which is called for each certificate of the chain, the
+ * server's own last (depth 0). */
+
+static bool unsbi_mbedtls_sha256(const void *data, size_t size, uint8_t *digest)
+{
+    const mbedtls_md_info_t *info = mbedtls_md_info_from_type(MBEDTLS_MD_SHA256);
+    return info != NULL && mbedtls_md(info, (const unsigned char *)data, size, digest) == 0;
+}
+
+static bool unsbi_mbedtls_is_pinned(const unsb_mbedtls_config *config, const mbedtls_x509_crt *crt)
+{
+    uint8_t digest[32];
+    size_t i;
+    if (!unsbi_mbedtls_sha256(crt->pk_raw.p, crt->pk_raw.len, digest)) {
+        return false;
+    }
+    for (i = 0; i < config->pin_count; i++) {
+        if (memcmp(config->pins + i * sizeof digest, digest, sizeof digest) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Looks through GeneralNames at *p: true if one is an entry that the host can be among; an address
+ * must be that one. */
+static bool unsbi_mbedtls_general_names(const unsb_mbedtls *tls, unsigned char *p,
+                                        const unsigned char *end)
+{
+    size_t size;
+    if (mbedtls_asn1_get_tag(&p, end, &size, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) !=
+        0) {
+        return false;
+    }
+    while (p < end) {
+        unsigned char tag = *p++;
+        if (mbedtls_asn1_get_len(&p, end, &size) != 0) {
+            return false;
+        }
+        if (tls->address_size == 0 && tag == (MBEDTLS_ASN1_CONTEXT_SPECIFIC | 2)) {
+            return true; /* dNSName: Mbed TLS compares them */
+        }
+        if (tls->address_size != 0 && tag == (MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7) &&
+            size == tls->address_size && memcmp(p, tls->address, size) == 0) {
+            return true;
+        }
+        p += size;
+    }
+    return false;
+}
+
+/* Mbed TLS 2.28 knows nothing of iPAddress entries, and takes the common name where there is no
+ * subjectAltName: so the extension is looked up here. */
+static bool unsbi_mbedtls_has_name(const unsb_mbedtls *tls, const mbedtls_x509_crt *crt)
+{
+    static const uint8_t subject_alt_name[3] = {0x55, 0x1D, 0x11}; /* 2.5.29.17 */
+    const int sequence = MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE;
+    unsigned char *p = crt->v3_ext.p;
+    const unsigned char *end;
+    size_t size;
+
+    if (p == NULL || mbedtls_asn1_get_tag(&p, p + crt->v3_ext.len, &size, sequence) != 0) {
+        return false;
+    }
+    end = p + size;
+    while (p < end) {
+        unsigned char *next;
+        bool found;
+        int critical = 0;
+        if (mbedtls_asn1_get_tag(&p, end, &size, sequence) != 0) {
+            return false;
+        }
+        next = p + size;
+        if (mbedtls_asn1_get_tag(&p, next, &size, MBEDTLS_ASN1_OID) != 0) {
+            return false;
+        }
+        found = size == 3 && memcmp(p, subject_alt_name, 3) == 0;
+        p += size;
+        if (found) {
+            (void)mbedtls_asn1_get_bool(&p, next, &critical);
+            return mbedtls_asn1_get_tag(&p, next, &size, MBEDTLS_ASN1_OCTET_STRING) == 0 &&
+                   unsbi_mbedtls_general_names(tls, p, p + size);
+        }
+        p = next;
+    }
+    return false;
+}
+
+static uint32_t unsbi_mbedtls_time(const unsb_mbedtls *tls)
+{
+    return tls->config.unix_time == NULL ? 0 : tls->config.unix_time(tls->config.context);
+}
+
+/* < 0: the time is before `now` (seconds since 1970), > 0: after it. Days are counted from the
+ * first of March of the year 0, so that leap days come last. */
+static int unsbi_mbedtls_compare(const mbedtls_x509_time *time, uint32_t now)
+{
+    int32_t year = (int32_t)time->year - (time->mon <= 2 ? 1 : 0);
+    int32_t month = (int32_t)time->mon + (time->mon <= 2 ? 9 : -3);
+    int32_t days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 +
+                   (int32_t)time->day - 1 - 719468;
+    int32_t seconds = ((int32_t)time->hour * 60 + (int32_t)time->min) * 60 + (int32_t)time->sec;
+    int32_t today = (int32_t)(now / 86400u);
+
+    if (days != today) {
+        return days < today ? -1 : 1;
+    }
+    today = (int32_t)(now % 86400u);
+    return seconds < today ? -1 : seconds > today;
+}
+
+/* By the caller's clock instead of Mbed TLS's, which is one for all. */
+static uint32_t unsbi_mbedtls_dates(const unsb_mbedtls *tls, const mbedtls_x509_crt *crt,
+                                    uint32_t flags)
+{
+    const uint32_t both = MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE;
+    uint32_t now;
+    if (tls->config.unix_time == NULL) {
+#if defined(MBEDTLS_HAVE_TIME_DATE)
+        return flags;
+#else
+        return flags | both; /* Mbed TLS would take any date */
+#endif
+    }
+    now = unsbi_mbedtls_time(tls);
+    flags &= ~both;
+    if (unsbi_mbedtls_compare(&crt->valid_to, now) < 0) {
+        flags |= MBEDTLS_X509_BADCERT_EXPIRED;
+    }
+    if (unsbi_mbedtls_compare(&crt->valid_from, now) > 0) {
+        flags |= MBEDTLS_X509_BADCERT_FUTURE;
+    }
+    return flags;
+}
+
+static int unsbi_mbedtls_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    const unsb_mbedtls_config *config = &tls->config;
+    uint32_t found = *flags;
+
+    tls->checked = true;
+    if (config->anchors != NULL) {
+        found = unsbi_mbedtls_dates(tls, crt, found);
+    } else if (depth != 0) {
+        found = 0; /* the pin is of the server's own key */
+    } else {
+        found &= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+        if (mbedtls_pk_get_type(&crt->pk) == MBEDTLS_PK_RSA &&
+            mbedtls_pk_get_bitlen(&crt->pk) < 2048) {
+            found |= MBEDTLS_X509_BADCERT_BAD_KEY;
+        }
+    }
+    if (depth == 0) {
+        if (!unsbi_mbedtls_has_name(tls, crt)) {
+            found |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+        }
+        if (config->pin_count != 0 && !unsbi_mbedtls_is_pinned(config, crt)) {
+            found |= MBEDTLS_X509_BADCERT_OTHER;
+        }
+    }
+    *flags = found;
+    tls->refused = found;
+    return found != 0 && config->anchors == NULL ? MBEDTLS_ERR_X509_FATAL_ERROR : 0;
+}
+
+/* ---- errors ---- */
+
+static int unsbi_mbedtls_fail(unsb_mbedtls *tls, int failure, int error)
+{
+    tls->failure = failure;
+    tls->error = error;
+    if (tls->state != UNSBI_MBEDTLS_OPEN) {
+        if (tls->offered) {
+            tls->has_session = false; /* perhaps the session is the reason: not again */
+        }
+        tls->state = UNSBI_MBEDTLS_FAILED;
+    } else if (error != 0 && error != MBEDTLS_ERR_SSL_CONN_EOF) {
+        tls->has_session = false; /* RFC 5246 section 7.2.2 */
+    }
+    return failure;
+}
+
+/* Was a certificate the reason? Numbers of Mbed TLS have two parts; the higher one is a module's.
+ */
+static bool unsbi_mbedtls_is_certificate(const unsb_mbedtls *tls, int error)
+{
+    int high = -error & 0x7F80;
+    if (error == UNSBI_MBEDTLS_BAD_CERTIFICATE) {
+        return true;
+    }
+    if (high == -MBEDTLS_ERR_X509_ALLOC_FAILED) {
+        return false;
+    }
+    if (high >= 0x2080 && high <= -MBEDTLS_ERR_X509_FATAL_ERROR) {
+        return true;
+    }
+    /* keys of kinds that are not known: signatures, too, once the certificates are through */
+    return high >= 0x3880 && high <= 0x3F80 && !tls->checked;
+}
+
+/* An error that Mbed TLS returned. */
+static int unsbi_mbedtls_failed(unsb_mbedtls *tls, int error)
+{
+    if (tls->recv_failure == UNSB_E_CLOSED) {
+        /* An end that anyone on the path can forge (RFC 5246 section 7.2.1). */
+        return unsbi_mbedtls_fail(tls, UNSB_E_IO, MBEDTLS_ERR_SSL_CONN_EOF);
+    }
+    if (tls->recv_failure != 0) {
+        return unsbi_mbedtls_fail(tls, tls->recv_failure, 0);
+    }
+    if (error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
+        tls->alert = tls->ssl.UNSBI_MBEDTLS_PRIVATE(in_msg)[1];
+    }
+    if (error == MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED) {
+        return unsbi_mbedtls_fail(tls, UNSB_E_ENTROPY, error);
+    }
+    if (unsbi_mbedtls_is_certificate(tls, error)) {
+        uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
+        if (flags == 0 || flags > (uint32_t)INT_MAX) {
+            flags = tls->refused; /* it was not told */
+        }
+        return unsbi_mbedtls_fail(tls, UNSB_E_CERTIFICATE, flags != 0 ? (int)flags : error);
+    }
+    return unsbi_mbedtls_fail(tls, UNSB_E_TLS, error);
+}
+
+/* ---- moving records: what Mbed TLS calls ---- */
+
+static int unsbi_mbedtls_push(void *context, const unsigned char *data, size_t size)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    const unsb_transport *inner = &tls->config.inner;
+    int count = tls->send_failure;
+
+    tls->unsent = true; /* `size` is all that waits */
+    if (count == 0 && tls->steps > 0) {
+        tls->steps--;
+        count = inner->vtable->send(inner->context, data, size);
+    }
+    if (count == 0) {
+        return MBEDTLS_ERR_SSL_WANT_WRITE;
+    }
+    if (count < 0) {
+        tls->send_failure = count;
+        return MBEDTLS_ERR_SSL_CONN_EOF;
+    }
+    tls->unsent = (size_t)count < size;
+    return count;
+}
+
+static int unsbi_mbedtls_pull(void *context, unsigned char *data, size_t size)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    const unsb_transport *inner = &tls->config.inner;
+    int count = tls->recv_failure;
+
+    if (count == 0 && tls->steps > 0) {
+        tls->steps--;
+        count = inner->vtable->recv(inner->context, data, size);
+    }
+    if (count == 0) {
+        return MBEDTLS_ERR_SSL_WANT_READ;
+    }
+    if (count < 0) {
+        tls->recv_failure = count;
+        return MBEDTLS_ERR_SSL_CONN_EOF;
+    }
+    return count;
+}
+
+/* Sends on what waits: > 0, all is out; 0, not now; < 0, an error. An empty write does that and
+ * nothing else while a record waits; and without it the next record would be taken for that one. */
+static int unsbi_mbedtls_flush(unsb_mbedtls *tls)
+{
+    int rc = 0;
+    if (tls->unsent) {
+        rc = mbedtls_ssl_write(&tls->ssl, (const unsigned char *)"", 0);
+    }
+    if (tls->send_failure != 0) {
+        return tls->send_failure;
+    }
+    if (rc < 0 && rc != MBEDTLS_ERR_SSL_WANT_WRITE && rc != MBEDTLS_ERR_SSL_WANT_READ) {
+        return unsbi_mbedtls_failed(tls, rc);
+    }
+    return !tls->unsent;
+}
+
+/* ---- set-up ---- */
+
+static int unsbi_mbedtls_entropy(void *context, unsigned char *bytes, size_t size)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    if (tls->config.entropy != NULL) {
+        return tls->config.entropy(tls->config.context, bytes, size) == UNSB_OK
+                   ? 0
+                   : MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+    }
+#if UNSB_MBEDTLS_ENTROPY
+    return mbedtls_entropy_func(&tls->entropy, bytes, size);
+#else
+    (void)bytes;
+    (void)size;
+    return MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+#endif
+}
+
+/* What can be told before the inner transport connects. */
+static int unsbi_mbedtls_check(unsb_mbedtls *tls, const char *host, uint16_t port)
+{
+    const unsb_mbedtls_config *config = &tls->config;
+    char name[256];
+    uint8_t text[258]; /* port and host */
+    size_t size;
+
+    if (config->inner.vtable == NULL) {
+        return unsbi_mbedtls_fail(tls, UNSB_E_MBEDTLS_CONFIG, MBEDTLS_ERR_SSL_BAD_INPUT_DATA);
+    }
+    if (config->anchors == NULL && (config->pins == NULL || config->pin_count == 0)) {
+        return unsbi_mbedtls_fail(tls, UNSB_E_TRUST, 0);
+    }
+    if (!unsbi_mbedtls_host(host, name, tls->address, &tls->address_size) || strlen(host) > 256) {
+        return unsbi_mbedtls_fail(tls, UNSB_E_CERTIFICATE, MBEDTLS_X509_BADCERT_CN_MISMATCH);
+    }
+    size = strlen(host);
+    text[0] = (uint8_t)(port >> 8);
+    text[1] = (uint8_t)(port & 0xFFu);
+    memcpy(text + 2, host, size);
+    if (!unsbi_mbedtls_sha256(text, size + 2, tls->peer)) {
+        return unsbi_mbedtls_fail(tls, UNSB_E_TLS, MBEDTLS_ERR_SSL_INTERNAL_ERROR);
+    }
+    return UNSB_OK;
+}
+
+/* What this port insists on, in `ssl_config`. */
+static void unsbi_mbedtls_restrict(unsb_mbedtls *tls)
+{
+    static const int suites[] = {MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_CCM,
+                                 0};
+    static const mbedtls_x509_crt_profile profile = {
+        MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA256) | MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA384) |
+            MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA512),
+        MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_RSA) | MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_RSASSA_PSS) |
+            MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_ECKEY) | MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_ECDSA),
+        MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP256R1) |
+            MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP384R1) |
+            MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP521R1),
+        2048};
+    mbedtls_ssl_config *config = &tls->ssl_config;
+
+    /* REQUIRED demands anchors. With OPTIONAL, an error from unsbi_mbedtls_verify() ends the
+     * handshake all the same, and unsbi_mbedtls_opened() looks for what else was found. */
+    mbedtls_ssl_conf_authmode(config, tls->config.anchors != NULL ? MBEDTLS_SSL_VERIFY_REQUIRED
+                                                                  : MBEDTLS_SSL_VERIFY_OPTIONAL);
+    mbedtls_ssl_conf_ciphersuites(config, suites);
+    mbedtls_ssl_conf_cert_profile(config, &profile);
+#if MBEDTLS_VERSION_NUMBER >= 0x03020000
+    /* The defaults of 3.x for curves and for signatures in the handshake are strict enough. */
+    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_max_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+#else
+    mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+    mbedtls_ssl_conf_max_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+#endif
+#if MBEDTLS_VERSION_MAJOR < 3
+    {
+        static const mbedtls_ecp_group_id curves[] = {
+#if defined(MBEDTLS_ECP_DP_CURVE25519_ENABLED)
+            MBEDTLS_ECP_DP_CURVE25519,
+#endif
+#if defined(MBEDTLS_ECP_DP_SECP256R1_ENABLED)
+            MBEDTLS_ECP_DP_SECP256R1,
+#endif
+#if defined(MBEDTLS_ECP_DP_SECP384R1_ENABLED)
+            MBEDTLS_ECP_DP_SECP384R1,
+#endif
+#if defined(MBEDTLS_ECP_DP_SECP521R1_ENABLED)
+            MBEDTLS_ECP_DP_SECP521R1,
+#endif
+            MBEDTLS_ECP_DP_NONE
+        };
+        static const int hashes[] = {
+#if defined(MBEDTLS_SHA512_C)
+            MBEDTLS_MD_SHA512,
+            MBEDTLS_MD_SHA384,
+#endif
+            MBEDTLS_MD_SHA256,
+            MBEDTLS_MD_NONE
+        };
+        mbedtls_ssl_conf_curves(config, curves);
+        mbedtls_ssl_conf_sig_hashes(config, hashes);
+    }
+#endif
+#if defined(MBEDTLS_SSL_RENEGOTIATION)
+    mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+#endif
+}
+
+/* 0 or Mbed TLS's number. */
+static int unsbi_mbedtls_set_up(unsb_mbedtls *tls, const char *name)
+{
+    mbedtls_ssl_config *config = &tls->ssl_config;
+    int rc;
+
+#if UNSBI_MBEDTLS_PSA
+    if (psa_crypto_init() != PSA_SUCCESS) {
+        return MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+    }
+#endif
+    rc = mbedtls_ctr_drbg_seed(&tls->random, unsbi_mbedtls_entropy, tls, NULL, 0);
+    if (rc != 0) {
+        return MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+    }
+    rc = mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
+                                     MBEDTLS_SSL_PRESET_DEFAULT);
+    if (rc != 0) {
+        return rc;
+    }
+    unsbi_mbedtls_restrict(tls);
+    mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &tls->random);
+    mbedtls_ssl_conf_ca_chain(config, tls->config.anchors, NULL);
+    mbedtls_ssl_conf_verify(config, unsbi_mbedtls_verify, tls);
+#if defined(MBEDTLS_SSL_MAX_FRAGMENT_LENGTH) && MBEDTLS_SSL_IN_CONTENT_LEN < 16384
+    rc = mbedtls_ssl_conf_max_frag_len(
+        config, MBEDTLS_SSL_IN_CONTENT_LEN >= 4096   ? MBEDTLS_SSL_MAX_FRAG_LEN_4096
+                : MBEDTLS_SSL_IN_CONTENT_LEN >= 2048 ? MBEDTLS_SSL_MAX_FRAG_LEN_2048
+                : MBEDTLS_SSL_IN_CONTENT_LEN >= 1024 ? MBEDTLS_SSL_MAX_FRAG_LEN_1024
+                                                     : MBEDTLS_SSL_MAX_FRAG_LEN_512);
+    if (rc != 0) {
+        return rc;
+    }
+#endif
+    rc = mbedtls_ssl_setup(&tls->ssl, config);
+    if (rc == 0) {
+        /* NULL says that no name is to be compared; later versions insist on being told. */
+        rc = mbedtls_ssl_set_hostname(&tls->ssl, tls->address_size != 0 ? NULL : name);
+    }
+    return rc;
+}
+
+/* Offers the session that is kept, if it is this peer's and not too old. */
+static void unsbi_mbedtls_offer_session(unsb_mbedtls *tls)
+{
+    uint32_t age = unsbi_mbedtls_time(tls) - tls->session_time;
+    if (!tls->has_session || age > 86400u ||
+        memcmp(tls->session_peer, tls->peer, sizeof tls->peer) != 0) {
+        return;
+    }
+    tls->offered = mbedtls_ssl_set_session(&tls->ssl, &tls->session) == 0;
+}
+
+static void unsbi_mbedtls_forget(unsb_mbedtls *tls)
+{
+    mbedtls_ssl_session_free(&tls->session);
+    unsbi_mbedtls_zero(&tls->session, sizeof tls->session);
+    tls->has_session = false;
+}
+
+/* The inner transport is connected: starts Mbed TLS anew. */
+static int unsbi_mbedtls_start(unsb_mbedtls *tls, const char *host)
+{
+    char name[256];
+    int rc;
+
+    if (!unsbi_mbedtls_host(host, name, tls->address, &tls->address_size)) {
+        return unsbi_mbedtls_fail(tls, UNSB_E_CERTIFICATE, MBEDTLS_X509_BADCERT_CN_MISMATCH);
+    }
+    mbedtls_ssl_init(&tls->ssl);
+    mbedtls_ssl_config_init(&tls->ssl_config);
+    mbedtls_ctr_drbg_init(&tls->random);
+#if UNSB_MBEDTLS_ENTROPY
+    mbedtls_entropy_init(&tls->entropy);
+#endif
+    tls->started = true;
+    rc = unsbi_mbedtls_set_up(tls, name);
+    if (rc != 0) {
+        return unsbi_mbedtls_failed(tls, rc);
+    }
+    mbedtls_ssl_set_bio(&tls->ssl, tls, unsbi_mbedtls_push, unsbi_mbedtls_pull, NULL);
+    unsbi_mbedtls_offer_session(tls);
+    tls->state = UNSBI_MBEDTLS_HANDSHAKE;
+    return UNSB_OK;
+}
+
+/* The handshake is over: keeps the session. */
+static int unsbi_mbedtls_opened(unsb_mbedtls *tls)
+{
+    /* Without a chain this is the session that was offered, or it must not be at all. */
+    tls->resumed = !tls->checked;
+    if (tls->resumed && !tls->offered) {
+        return unsbi_mbedtls_fail(tls, UNSB_E_CERTIFICATE, MBEDTLS_X509_BADCERT_MISSING);
+    }
+    if (!tls->resumed && mbedtls_ssl_get_verify_result(&tls->ssl) != 0) {
+        return unsbi_mbedtls_failed(tls, UNSBI_MBEDTLS_BAD_CERTIFICATE);
+    }
+    tls->state = UNSBI_MBEDTLS_OPEN;
+    if (tls->config.no_resumption) {
+        return UNSB_OK;
+    }
+    /* Also when it was resumed: the server may have sent a new ticket. Its age counts on. */
+    unsbi_mbedtls_forget(tls);
+    tls->has_session = mbedtls_ssl_get_session(&tls->ssl, &tls->session) == 0;
+    if (!tls->has_session) {
+        unsbi_mbedtls_forget(tls);
+    }
+    if (!tls->resumed) {
+        tls->session_time = unsbi_mbedtls_time(tls);
+        memcpy(tls->session_peer, tls->peer, sizeof tls->peer);
+    }
+    return UNSB_OK;
+}
+
+static int unsbi_mbedtls_handshake(unsb_mbedtls *tls)
+{
+    int rc = mbedtls_ssl_handshake(&tls->ssl);
+    tls->computing = rc == MBEDTLS_ERR_SSL_CRYPTO_IN_PROGRESS;
+    if (tls->send_failure != 0) {
+        return unsbi_mbedtls_fail(tls, tls->send_failure, 0);
+    }
+    if (rc == MBEDTLS_ERR_SSL_WANT_READ || rc == MBEDTLS_ERR_SSL_WANT_WRITE || tls->computing) {
+        return UNSB_PENDING;
+    }
+    return rc != 0 ? unsbi_mbedtls_failed(tls, rc) : unsbi_mbedtls_opened(tls);
+}
+
+/* ---- the transport ---- */
+
+static int unsbi_mbedtls_connect(void *context, const char *host, uint16_t port)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    const unsb_transport *inner = &tls->config.inner;
+    int rc;
+
+    tls->steps = UNSBI_MBEDTLS_STEPS;
+    switch (tls->state) {
+    case UNSBI_MBEDTLS_IDLE:
+        tls->error = 0;
+        tls->alert = 0;
+        tls->resumed = false;
+        rc = unsbi_mbedtls_check(tls, host, port);
+        if (rc != UNSB_OK) {
+            return rc;
+        }
+        tls->state = UNSBI_MBEDTLS_CONNECTING;
+        /* fall through */
+    case UNSBI_MBEDTLS_CONNECTING:
+        rc = inner->vtable->connect(inner->context, host, port);
+        if (rc == UNSB_PENDING) {
+            return rc;
+        }
+        if (rc != UNSB_OK) {
+            return unsbi_mbedtls_fail(tls, rc, 0);
+        }
+        rc = unsbi_mbedtls_start(tls, host);
+        if (rc != UNSB_OK) {
+            return rc;
+        }
+        /* fall through */
+    case UNSBI_MBEDTLS_HANDSHAKE:
+        return unsbi_mbedtls_handshake(tls);
+    case UNSBI_MBEDTLS_OPEN:
+        return UNSB_OK;
+    default:
+        return tls->failure;
+    }
+}
+
+static int unsbi_mbedtls_send(void *context, const void *data, size_t size)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    int rc = tls->failure != 0 ? tls->failure : tls->send_failure;
+    int most;
+
+    if (tls->state != UNSBI_MBEDTLS_OPEN) {
+        return rc != 0 ? rc : UNSB_E_IO;
+    }
+    if (rc != 0 || size == 0) {
+        return rc;
+    }
+    if (tls->ended) {
+        return UNSB_E_CLOSED;
+    }
+    tls->steps = UNSBI_MBEDTLS_STEPS;
+    rc = unsbi_mbedtls_flush(tls);
+    if (rc <= 0) {
+        return rc;
+    }
+    most = mbedtls_ssl_get_max_out_record_payload(&tls->ssl);
+    if (most > 0 && size > (size_t)most) {
+        size = (size_t)most;
+    }
+    rc = mbedtls_ssl_write(&tls->ssl, (const unsigned char *)data, size);
+    /* Mbed TLS has made a record of the bytes, so they are taken; what the inner transport does not
+     * take now goes out with the next call, and an error is its result. */
+    if (rc == (int)size || tls->unsent) {
+        return (int)size;
+    }
+    if (rc == MBEDTLS_ERR_SSL_WANT_READ || rc == MBEDTLS_ERR_SSL_WANT_WRITE) {
+        return 0;
+    }
+    return unsbi_mbedtls_failed(tls, rc);
+}
+
+static int unsbi_mbedtls_recv(void *context, void *data, size_t size)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+
+    if (tls->state != UNSBI_MBEDTLS_OPEN) {
+        return tls->failure != 0 ? tls->failure : UNSB_E_IO;
+    }
+    if (tls->failure != 0 || size == 0) {
+        return tls->failure;
+    }
+    if (tls->ended) {
+        return UNSB_E_CLOSED; /* the answering close_notify is left to close */
+    }
+    if (size > (size_t)INT_MAX) {
+        size = (size_t)INT_MAX;
+    }
+    tls->steps = UNSBI_MBEDTLS_STEPS;
+    if (tls->send_failure == 0) {
+        (void)unsbi_mbedtls_flush(tls);
+    }
+    while (tls->failure == 0) {
+        int rc = mbedtls_ssl_read(&tls->ssl, (unsigned char *)data, size);
+        if (rc > 0) {
+            return rc;
+        }
+        if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+            tls->ended = true;
+            return UNSB_E_CLOSED;
+        }
+        /* CONN_EOF without a failure to receive is from unsbi_mbedtls_push(): an alert was to be
+         * sent. That is for send to tell. */
+        if (tls->recv_failure == 0 &&
+            (rc == MBEDTLS_ERR_SSL_WANT_READ || rc == MBEDTLS_ERR_SSL_WANT_WRITE ||
+             rc == MBEDTLS_ERR_SSL_CONN_EOF)) {
+            return 0;
+        }
+        /* 0 is an empty record, unless the inner transport failed; each costs a step. */
+        if (rc != 0 || tls->recv_failure != 0) {
+            return unsbi_mbedtls_failed(tls, rc);
+        }
+    }
+    return tls->failure;
+}
+
+static void unsbi_mbedtls_close(void *context)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    const unsb_transport *inner = &tls->config.inner;
+
+    if (tls->state == UNSBI_MBEDTLS_IDLE) {
+        return;
+    }
+    /* Says goodbye with close_notify, as far as the inner transport takes it at once. */
+    tls->steps = UNSBI_MBEDTLS_STEPS;
+    if (tls->state == UNSBI_MBEDTLS_OPEN && tls->failure == 0 && tls->send_failure == 0 &&
+        unsbi_mbedtls_flush(tls) > 0) {
+        (void)mbedtls_ssl_close_notify(&tls->ssl);
+    }
+    if (tls->state == UNSBI_MBEDTLS_HANDSHAKE && tls->offered) {
+        tls->has_session = false; /* given up within the handshake: not again */
+    }
+    if (inner->vtable != NULL) {
+        inner->vtable->close(inner->context);
+    }
+    if (tls->started) {
+        mbedtls_ssl_free(&tls->ssl);
+        mbedtls_ssl_config_free(&tls->ssl_config);
+        mbedtls_ctr_drbg_free(&tls->random);
+#if UNSB_MBEDTLS_ENTROPY
+        mbedtls_entropy_free(&tls->entropy);
+        unsbi_mbedtls_zero(&tls->entropy, sizeof tls->entropy);
+#endif
+        unsbi_mbedtls_zero(&tls->ssl, sizeof tls->ssl);
+        unsbi_mbedtls_zero(&tls->ssl_config, sizeof tls->ssl_config);
+        unsbi_mbedtls_zero(&tls->random, sizeof tls->random);
+    }
+    if (!tls->has_session) {
+        unsbi_mbedtls_forget(tls);
+    }
+    tls->started = false;
+    tls->offered = false;
+    tls->checked = false;
+    tls->unsent = false;
+    tls->computing = false;
+    tls->ended = false;
+    tls->failure = 0;
+    tls->send_failure = 0;
+    tls->recv_failure = 0;
+    tls->refused = 0;
+    tls->state = UNSBI_MBEDTLS_IDLE;
+}
+
+/* What the inner transport must wait for, so that what the client waits for can happen. `*ready`:
+ * it can happen now. */
+static int unsbi_mbedtls_translate(const unsb_mbedtls *tls, int interest, bool *ready)
+{
+    int wanted = tls->unsent && tls->send_failure == 0 ? UNSB_WRITABLE : 0;
+
+    *ready = false;
+    if (interest == 0 || tls->state == UNSBI_MBEDTLS_CONNECTING) {
+        return interest;
+    }
+    if ((tls->state != UNSBI_MBEDTLS_HANDSHAKE && tls->state != UNSBI_MBEDTLS_OPEN) ||
+        tls->failure != 0) {
+        *ready = true; /* there is an error to be fetched */
+    } else if (tls->state == UNSBI_MBEDTLS_HANDSHAKE) {
+        *ready = tls->computing || tls->send_failure != 0;
+        wanted = wanted != 0 ? wanted : UNSB_READABLE;
+    } else {
+        if ((interest & UNSB_READABLE) != 0) {
+            *ready = tls->ended || mbedtls_ssl_get_bytes_avail(&tls->ssl) > 0;
+            wanted |= UNSB_READABLE;
+        }
+        if ((interest & UNSB_WRITABLE) != 0) {
+            *ready = *ready || tls->ended || tls->send_failure != 0;
+            wanted |= UNSB_WRITABLE;
+        }
+    }
+    return *ready ? UNSB_READABLE | UNSB_WRITABLE : wanted;
+}
+
+static int unsbi_mbedtls_interest(void *context, int interest)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    const unsb_transport *inner = &tls->config.inner;
+    bool ready;
+    /* Where plaintext is waiting already, writable is the soonest that a socket can report. */
+    int wanted = unsbi_mbedtls_translate(tls, interest, &ready);
+    if (inner->vtable == NULL || inner->vtable->interest == NULL) {
+        return wanted;
+    }
+    return inner->vtable->interest(inner->context, wanted);
+}
+
+static int unsbi_mbedtls_wait(void *context, int interest, uint32_t timeout_ms)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    const unsb_transport *inner = &tls->config.inner;
+    bool ready;
+    int wanted = unsbi_mbedtls_translate(tls, interest, &ready);
+    return ready ? UNSB_OK : inner->vtable->wait(inner->context, wanted, timeout_ms);
+}
+
+static const unsb_transport_class unsbi_mbedtls_class = {
+    unsbi_mbedtls_connect, unsbi_mbedtls_send, unsbi_mbedtls_recv,
+    unsbi_mbedtls_close,   unsbi_mbedtls_wait, unsbi_mbedtls_interest};
+
+static const unsb_transport_class unsbi_mbedtls_class_without_wait = {
+    unsbi_mbedtls_connect, unsbi_mbedtls_send, unsbi_mbedtls_recv, unsbi_mbedtls_close, NULL,
+    unsbi_mbedtls_interest};
+
+UNSBI_MBEDTLS_FN unsb_transport unsb_mbedtls_transport(unsb_mbedtls *tls,
+                                                       const unsb_mbedtls_config *config)
+{
+    unsb_transport transport;
+    memset(tls, 0, sizeof *tls);
+    tls->config = *config;
+    transport.vtable = &unsbi_mbedtls_class;
+    if (config->inner.vtable == NULL || config->inner.vtable->wait == NULL) {
+        transport.vtable = &unsbi_mbedtls_class_without_wait;
+    }
+    transport.context = tls;
+    return transport;
+}
+
+UNSBI_MBEDTLS_FN void unsb_mbedtls_wipe(unsb_mbedtls *tls)
+{
+    unsbi_mbedtls_close(tls);
+    unsbi_mbedtls_forget(tls);
+    unsbi_mbedtls_zero(tls->session_peer, sizeof tls->session_peer);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* UNSANDBOX_MBEDTLS_H */
