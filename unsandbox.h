@@ -2673,6 +2673,13 @@ typedef struct unsbi_segment { /* what a field stands for */
     char digits[sizeof(unsb_size) / 4 * 10 + 1];
 } unsbi_segment;
 
+static void unsbi_set_source(unsb_source *source, const void *data, size_t size)
+{
+    memset(source, 0, sizeof *source);
+    source->data = data;
+    source->size = (unsb_size)size;
+}
+
 enum {
     UNSBI_OP_SAFE = 0x01,  /* RFC 9110 section 9.2.1: may be repeated */
     UNSBI_OP_SYNC = 0x02,  /* the answer comes when the program has ended */
@@ -2756,7 +2763,7 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
     case 't':
         return unsbi_digits(s, client->u.tx.unix_time);
     case 'g':
-        s->source = unsb_bytes(client->u.tx.hash, sizeof client->u.tx.hash);
+        unsbi_set_source(&s->source, client->u.tx.hash, sizeof client->u.tx.hash);
         s->encode = unsbi_encode_hex;
         return NULL;
 #endif
@@ -2915,11 +2922,8 @@ static void unsbi_find_segment(const unsb_client *client, char code, unsbi_segme
 
     s->encode = NULL;
     text = code >= 'a' ? unsbi_head_field(client, s, code) : client->op->field(client, s, code);
-    if (text != NULL) {
-        memset(&s->source, 0, sizeof s->source);
-        s->source.data = text;
-        s->source.size = (unsb_size)strlen(text);
-    }
+    if (text != NULL)
+        unsbi_set_source(&s->source, text, strlen(text));
 }
 
 /* Reads exactly `size` bytes at `offset`. */
@@ -3266,7 +3270,7 @@ static int unsbi_http_status_line(unsb_http *h, uint8_t c)
     } else if (h->digits < 12) {
         if (!unsbi_is_digit(c))
             return UNSB_E_HTTP;
-        h->status = (uint16_t)(h->status * 10 + (c - '0'));
+        h->status = (uint16_t)(h->status * 10u + (uint8_t)(c - '0'));
     } else {
         /* section 4: the space belongs to the reason phrase, and both are often left out */
         h->state = UNSBI_HTTP_REASON;

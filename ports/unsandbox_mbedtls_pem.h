@@ -23,7 +23,7 @@
  * Limits: what cannot be used is skipped and counted in trust.skipped: certificates that Mbed TLS
  * cannot read, as it was built. Other blocks (private keys, OpenSSL's "TRUSTED CERTIFICATE") are
  * passed over. Dates count when a chain is checked. A certificate that is not a CA's is trusted as
- * a server's own, and for nothing that it signed. */
+ * a server's own if it is self-signed, and for nothing that it signed. */
 #ifndef UNSANDBOX_MBEDTLS_PEM_H
 #define UNSANDBOX_MBEDTLS_PEM_H
 

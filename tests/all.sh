@@ -52,6 +52,9 @@ for part in budget growth; do
     count "bench.sh $part"
 done
 
+# shellcheck source=matrix/matrix.sh
+. "$ROOT/tests/matrix/matrix.sh"
+
 say "== coverage of unsandbox.h"
 coverage="$BUILD/coverage"
 rm -rf "$coverage"

@@ -7,6 +7,11 @@ die() { say "$*" >&2; exit 1; }
 # need WHY CHECK PACKAGE [CHECK PACKAGE ...]: installs each Debian package whose check (a shell
 # command) fails. Says what and why before it does.
 need() {
+    try_need "$@" || die "needed $why, and $refusal:$missing"
+}
+
+# try_need ...: the same, but false (and why in $refusal, what in $missing) if it cannot be done
+try_need() {
     why=$1; shift
     missing=
     while [ $# -ge 2 ]; do
@@ -14,24 +19,25 @@ need() {
         shift 2
     done
     [ -n "$missing" ] || return 0
-    if ! command -v apt-get >/dev/null 2>&1; then
-        die "needed $why, and there is no apt-get to install it with:$missing"
-    fi
+    refusal="there is no apt-get to install it with"
+    command -v apt-get >/dev/null 2>&1 || return 1
     as_root=
     if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null 2>&1 || die "needed $why; as root: apt-get install$missing"
+        refusal="only root can install it"
+        command -v sudo >/dev/null 2>&1 || return 1
         as_root=sudo
     fi
     say "installing, $why:$missing"
     mkdir -p "$WORK"
-    # shellcheck disable=SC2086
     install_log=$WORK/install.log
+    refusal="it could not be installed"
+    # shellcheck disable=SC2086
     if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
         $missing >"$install_log" 2>&1; then
         # package lists may be missing or old on a fresh machine
         { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get install -qy --no-install-recommends $missing; } >"$install_log" 2>&1 ||
-            { tail -n 5 "$install_log" >&2; die "could not install:$missing"; }
+            { tail -n 5 "$install_log" >&2; return 1; }
     fi
 }
 

@@ -97,8 +97,8 @@ MINI_PRINTS(1, 2) static inline void print_error(const char *format, ...)
     va_end(list);
 }
 
-MINI_NORETURN MINI_PRINTS(3, 4)
-static inline void mini_fail_msg(const char *file, int line, const char *format, ...)
+MINI_NORETURN MINI_PRINTS(3, 4) static inline void mini_fail_msg(const char *file, int line,
+                                                                 const char *format, ...)
 {
     va_list list;
 
@@ -156,8 +156,8 @@ static inline void mini_assert_strings(const char *a, const char *b, int equal, 
 {
     if (a != NULL && b != NULL && (strcmp(a, b) == 0) == (equal != 0))
         return;
-    printf("# \"%s\" %s \"%s\"\n", a != NULL ? a : "(NULL)", equal ? "!=" : "==",
-           b != NULL ? b : "(NULL)");
+    printf("# \"%s\" %s \"%s\"\n", a != NULL ? a : "(NULL)",
+           equal ? "!=" : "==", b != NULL ? b : "(NULL)");
     mini_fail(file, line);
 }
 
@@ -191,16 +191,16 @@ static inline void mini_assert_true(int holds, const char *text, const char *fil
 #define assert_false(c) mini_assert_true((c) ? 0 : 1, "not: " #c, __FILE__, __LINE__)
 #define assert_null(p) mini_assert_true((p) == NULL, #p " == NULL", __FILE__, __LINE__)
 #define assert_non_null(p) mini_assert_true((p) != NULL, #p " != NULL", __FILE__, __LINE__)
-#define assert_int_equal(a, b) \
+#define assert_int_equal(a, b)                                                                     \
     mini_assert_equal((uintmax_t)(a), (uintmax_t)(b), 1, __FILE__, __LINE__)
-#define assert_int_not_equal(a, b) \
+#define assert_int_not_equal(a, b)                                                                 \
     mini_assert_equal((uintmax_t)(a), (uintmax_t)(b), 0, __FILE__, __LINE__)
-#define assert_ptr_equal(a, b) \
+#define assert_ptr_equal(a, b)                                                                     \
     mini_assert_equal((uintptr_t)(a), (uintptr_t)(b), 1, __FILE__, __LINE__)
-#define assert_ptr_not_equal(a, b) \
+#define assert_ptr_not_equal(a, b)                                                                 \
     mini_assert_equal((uintptr_t)(a), (uintptr_t)(b), 0, __FILE__, __LINE__)
-#define assert_in_range(value, least, most)                                                   \
-    mini_assert_in_range((uintmax_t)(value), (uintmax_t)(least), (uintmax_t)(most), __FILE__, \
+#define assert_in_range(value, least, most)                                                        \
+    mini_assert_in_range((uintmax_t)(value), (uintmax_t)(least), (uintmax_t)(most), __FILE__,      \
                          __LINE__)
 #define assert_string_equal(a, b) mini_assert_strings(a, b, 1, __FILE__, __LINE__)
 #define assert_string_not_equal(a, b) mini_assert_strings(a, b, 0, __FILE__, __LINE__)
@@ -212,11 +212,11 @@ static inline void mini_assert_true(int holds, const char *text, const char *fil
 
 /* ---- running ---- */
 
-#define cmocka_unit_test_prestate_setup_teardown(f, setup, teardown, state) \
-    {                                                                       \
-        #f, f, setup, teardown, state                                       \
+#define cmocka_unit_test_prestate_setup_teardown(f, setup, teardown, state)                        \
+    {                                                                                              \
+#f, f, setup, teardown, state                                                              \
     }
-#define cmocka_unit_test_setup_teardown(f, setup, teardown) \
+#define cmocka_unit_test_setup_teardown(f, setup, teardown)                                        \
     cmocka_unit_test_prestate_setup_teardown(f, setup, teardown, NULL)
 #define cmocka_unit_test(f) cmocka_unit_test_setup_teardown(f, NULL, NULL)
 #define cmocka_unit_test_setup(f, setup) cmocka_unit_test_setup_teardown(f, setup, NULL)
@@ -287,9 +287,9 @@ static inline int mini_run(const char *group, const struct CMUnitTest *tests, si
     return failed;
 }
 
-#define cmocka_run_group_tests_name(name, tests, setup, teardown) \
+#define cmocka_run_group_tests_name(name, tests, setup, teardown)                                  \
     mini_run(name, tests, sizeof(tests) / sizeof *(tests), setup, teardown)
-#define cmocka_run_group_tests(tests, setup, teardown) \
+#define cmocka_run_group_tests(tests, setup, teardown)                                             \
     cmocka_run_group_tests_name(#tests, tests, setup, teardown)
 
 #endif

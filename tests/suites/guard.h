@@ -3,8 +3,9 @@
 #ifndef GUARD_H
 #define GUARD_H
 
-/* 1: the page behind the memory faults, so that reads beyond it are found, too. 0, where there is no
- * mprotect: bytes behind it get a pattern, and must still have it when the memory is used again. */
+/* 1: the page behind the memory faults, so that reads beyond it are found, too. 0, where there is
+ * no mprotect: bytes behind it get a pattern, and must still have it when the memory is used
+ * again. */
 #ifndef GUARD_PAGES
 #if (defined(__unix__) || defined(__APPLE__)) && !defined(__EMSCRIPTEN__)
 #define GUARD_PAGES 1
