@@ -11,8 +11,9 @@
  *     ...
  *     unsb_bearssl_free_trust(&trust);                      (after the client is closed)
  *
- * For hosts with files and a heap; firmware has its anchors compiled in (`brssl ta ca.pem`). All
- * functions are static. C99 or C++11; link with -lbearssl.
+ * For hosts with files and a heap; firmware has its anchors compiled in (`brssl ta ca.pem`), and
+ * Windows keeps its own in a store (unsandbox_bearssl_windows.h). All functions are static. C99 or
+ * C++11; link with -lbearssl.
  *
  * Memory: one heap block for each certificate (its name and key, 150 to 700 bytes) and one for the
  * array (56 bytes for each on 64-bit systems): about 100 K for a system's bundle. 5 K of stack.
@@ -50,7 +51,7 @@ extern "C" {
 typedef struct unsb_bearssl_trust {
     br_x509_trust_anchor *anchors; /* for unsb_bearssl_config */
     size_t count;
-    size_t skipped; /* blocks that could not be used */
+    size_t skipped; /* certificates and other blocks that could not be used */
     int error;      /* errno of the last failure, 0: none */
 } unsb_bearssl_trust;
 
@@ -65,6 +66,8 @@ typedef struct unsb_bearssl_trust {
 UNSBI_BEARSSL_FN int unsb_bearssl_load_pem(unsb_bearssl_trust *trust, const char *path);
 /* The same from memory. */
 UNSBI_BEARSSL_FN int unsb_bearssl_add_pem(unsb_bearssl_trust *trust, const void *pem, size_t size);
+/* The same for one certificate as it stands within PEM: DER, without base64. */
+UNSBI_BEARSSL_FN int unsb_bearssl_add_der(unsb_bearssl_trust *trust, const void *der, size_t size);
 /* Releases everything and zeroes *trust; also twice. No transport may use it any more. */
 UNSBI_BEARSSL_FN void unsb_bearssl_free_trust(unsb_bearssl_trust *trust);
 
@@ -169,16 +172,21 @@ static void unsbi_bearssl_add_anchor(unsbi_bearssl_loader *loader)
     loader->added++;
 }
 
+static void unsbi_bearssl_begin_certificate(unsbi_bearssl_loader *loader)
+{
+    loader->name_size = 0;
+    br_x509_decoder_init(&loader->x509, unsbi_bearssl_append_name, loader);
+}
+
 static void unsbi_bearssl_pem_event(unsbi_bearssl_loader *loader, int event)
 {
     const char *name = br_pem_decoder_name(&loader->pem);
     switch (event) {
     case BR_PEM_BEGIN_OBJ:
         loader->inside = strcmp(name, "CERTIFICATE") == 0 || strcmp(name, "X509 CERTIFICATE") == 0;
-        loader->name_size = 0;
         br_pem_decoder_setdest(&loader->pem, NULL, NULL);
         if (loader->inside) {
-            br_x509_decoder_init(&loader->x509, unsbi_bearssl_append_name, loader);
+            unsbi_bearssl_begin_certificate(loader);
             br_pem_decoder_setdest(&loader->pem, unsbi_bearssl_append_certificate, loader);
         } else {
             loader->skipped++;
@@ -229,15 +237,20 @@ static void unsbi_bearssl_load_begin(unsbi_bearssl_loader *loader, unsb_bearssl_
 static int unsbi_bearssl_load_end(unsbi_bearssl_loader *loader)
 {
     unsb_bearssl_trust *trust = loader->trust;
+    free(loader->name);
+    trust->skipped += loader->skipped;
+    trust->error = loader->error;
+    return loader->error == 0 && loader->added > 0 ? UNSB_OK : UNSB_E_TRUST;
+}
+
+static int unsbi_bearssl_text_end(unsbi_bearssl_loader *loader)
+{
     /* The last line may lack its end, which the decoder waits for. */
     unsbi_bearssl_feed(loader, "\n", 1);
     if (loader->inside) {
         loader->skipped++; /* the text ends within a block */
     }
-    free(loader->name);
-    trust->skipped += loader->skipped;
-    trust->error = loader->error;
-    return loader->error == 0 && loader->added > 0 ? UNSB_OK : UNSB_E_TRUST;
+    return unsbi_bearssl_load_end(loader);
 }
 
 /* The file to read when none is named; NULL with errno if there is none. */
@@ -286,7 +299,7 @@ UNSBI_BEARSSL_FN int unsb_bearssl_load_pem(unsb_bearssl_trust *trust, const char
         loader.error = errno != 0 ? errno : EIO;
     }
     (void)fclose(file);
-    return unsbi_bearssl_load_end(&loader);
+    return unsbi_bearssl_text_end(&loader);
 }
 
 UNSBI_BEARSSL_FN int unsb_bearssl_add_pem(unsb_bearssl_trust *trust, const void *pem, size_t size)
@@ -294,6 +307,16 @@ UNSBI_BEARSSL_FN int unsb_bearssl_add_pem(unsb_bearssl_trust *trust, const void 
     unsbi_bearssl_loader loader;
     unsbi_bearssl_load_begin(&loader, trust);
     unsbi_bearssl_feed(&loader, pem, size);
+    return unsbi_bearssl_text_end(&loader);
+}
+
+UNSBI_BEARSSL_FN int unsb_bearssl_add_der(unsb_bearssl_trust *trust, const void *der, size_t size)
+{
+    unsbi_bearssl_loader loader;
+    unsbi_bearssl_load_begin(&loader, trust);
+    unsbi_bearssl_begin_certificate(&loader);
+    br_x509_decoder_push(&loader.x509, der, size);
+    unsbi_bearssl_add_anchor(&loader);
     return unsbi_bearssl_load_end(&loader);
 }
 

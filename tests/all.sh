@@ -73,6 +73,7 @@ count "coverage"
 
 # shellcheck source=ports/arduino.sh
 . "$ROOT/tests/ports/arduino.sh"
+. "$ROOT/tests/ports/winsock.sh"
 
 say "== what the documents claim to run"
 python3 -B matrix_test.py >"$WORK/unittest" 2>&1

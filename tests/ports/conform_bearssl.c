@@ -1,7 +1,32 @@
-/* The BearSSL port against the contract, over the POSIX port and a layer that moves little. The
- * name "localhost" is resolved by a stub, so no query leaves the process. */
+/* The BearSSL port against the contract, over the POSIX port (on Windows, the Winsock port) and a
+ * layer that moves little. The name "localhost" is resolved by a stub, so no query leaves the
+ * process. */
 #include "conformance.h"
 #include "tls_peer.h"
+
+#ifdef _WIN32
+
+static INT stub_resolve(const WCHAR *host, const WCHAR *service, const ADDRINFOW *hints,
+                        ADDRINFOW **list)
+{
+    ADDRINFOW numeric = *hints;
+
+    numeric.ai_flags |= AI_NUMERICHOST;
+    return GetAddrInfoW(wcscmp(host, L"localhost") == 0 ? L"127.0.0.1" : host, service, &numeric,
+                        list);
+}
+
+#define UNSB_WINSOCK_GETADDRINFO stub_resolve
+#include "unsandbox_winsock.h"
+
+static unsb_transport make_tcp(void)
+{
+    static unsb_winsock tcp;
+
+    return unsb_winsock_transport(&tcp);
+}
+
+#else
 
 #include <netdb.h>
 #include <signal.h>
@@ -17,6 +42,16 @@ static int stub_resolve(const char *host, const char *port, const struct addrinf
 
 #define UNSB_POSIX_GETADDRINFO stub_resolve
 #include "unsandbox_posix.h"
+
+static unsb_transport make_tcp(void)
+{
+    static unsb_posix tcp;
+
+    return unsb_posix_transport(&tcp);
+}
+
+#endif
+
 #include "unsandbox_bearssl.h"
 #include "unsandbox_bearssl_pem.h"
 
@@ -25,13 +60,12 @@ static size_t buffer_size;
 
 static unsb_transport make(void)
 {
-    static unsb_posix tcp;
     static unsb_bearssl tls;
     static unsb_transport inner;
     static unsigned char records[BR_SSL_BUFSIZE_BIDI];
     unsb_bearssl_config config;
 
-    inner = unsb_posix_transport(&tcp);
+    inner = make_tcp();
     memset(&config, 0, sizeof config);
     config.inner = conf_shaper(&inner);
     config.anchors = trust.anchors;
@@ -51,7 +85,11 @@ int main(void)
     conf_port port;
     int failed;
 
+#ifdef _WIN32
+    winsock_peer_start();
+#else
     (void)signal(SIGPIPE, SIG_DFL);
+#endif
     memset(&port, 0, sizeof port);
     tls_peer_fill(&port);
     if (unsb_bearssl_load_pem(&trust, tls_peer_file("ca.pem")) != UNSB_OK) {
@@ -63,6 +101,9 @@ int main(void)
     port.unknown_host = "unknown.test";
     port.limits = true;
     buffer_size = BR_SSL_BUFSIZE_BIDI;
+#ifdef _WIN32
+    winsock_peer_warm_up(&port);
+#endif
     failed = conf_run(&port);
     buffer_size = BR_SSL_BUFSIZE_MONO;
     failed += cmocka_run_group_tests_name("bearssl, one buffer", one_buffer, NULL, NULL);

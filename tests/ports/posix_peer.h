@@ -109,6 +109,16 @@ static inline int posix_peer_recv(void *data, size_t size)
     return n == 0 ? CONF_END : (int)n;
 }
 
+static inline bool posix_peer_is_open(void)
+{
+    return posix_peer_fd >= 0;
+}
+
+static inline void posix_peer_hang_up(void)
+{
+    posix_peer_close_fd(&posix_peer_fd);
+}
+
 static inline void posix_peer_end(void)
 {
     (void)shutdown(posix_peer_fd, SHUT_WR);

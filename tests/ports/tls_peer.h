@@ -1,9 +1,16 @@
-/* The peer of a conformance adapter for TLS ports: BearSSL's server over posix_peer.h, with the
- * certificate and the key (on P-256) of UNSB_TEST_PKI/localhost. Set `host` to "localhost". */
+/* The peer of a conformance adapter for TLS ports: BearSSL's server over posix_peer.h (on Windows
+ * winsock_peer.h), with the certificate and the key (on P-256) of UNSB_TEST_PKI/localhost. Set
+ * `host` to "localhost". */
 #ifndef TLS_PEER_H
 #define TLS_PEER_H
 
+#ifdef _WIN32
+#include "winsock_peer.h"
+#define TLS_PEER_TCP(function) winsock_peer_##function
+#else
 #include "posix_peer.h"
+#define TLS_PEER_TCP(function) posix_peer_##function
+#endif
 
 #include <bearssl.h>
 
@@ -129,7 +136,7 @@ static inline bool tls_peer_pump(void)
             return br_ssl_engine_last_error(engine) == BR_ERR_OK;
         if ((state & BR_SSL_SENDREC) != 0) {
             const unsigned char *record = br_ssl_engine_sendrec_buf(engine, &size);
-            n = posix_peer_send(record, size);
+            n = TLS_PEER_TCP(send)(record, size);
             if (n < 0)
                 return false;
             if (n > 0)
@@ -138,7 +145,7 @@ static inline bool tls_peer_pump(void)
         }
         if (!moved && (state & BR_SSL_RECVREC) != 0) {
             unsigned char *record = br_ssl_engine_recvrec_buf(engine, &size);
-            n = posix_peer_recv(record, size);
+            n = TLS_PEER_TCP(recv)(record, size);
             if (n < 0)
                 return false;
             if (n > 0)
@@ -153,9 +160,9 @@ static inline int tls_peer_accept(void)
 {
     unsigned state;
 
-    if (posix_peer_accept() == 1)
+    if (TLS_PEER_TCP(accept)() == 1)
         tls_peer_drop_session();
-    if (posix_peer_fd < 0 || tls_peer.open)
+    if (!TLS_PEER_TCP(is_open)() || tls_peer.open)
         return 0;
     if (!tls_peer.begun) {
         br_ssl_server_init_full_ec(&tls_peer.ssl, tls_peer.chain, 1, BR_KEYTYPE_EC,
@@ -165,7 +172,7 @@ static inline int tls_peer_accept(void)
         tls_peer.begun = true;
     }
     if (!tls_peer_pump()) {
-        posix_peer_close_fd(&posix_peer_fd);
+        TLS_PEER_TCP(hang_up)();
         tls_peer_drop_session();
         return -1;
     }
@@ -218,25 +225,25 @@ static inline void tls_peer_end(void)
 {
     br_ssl_engine_close(&tls_peer.ssl.eng);
     (void)tls_peer_pump();
-    posix_peer_end();
+    TLS_PEER_TCP(end)();
 }
 
 static inline void tls_peer_drop(void)
 {
-    posix_peer_drop();
+    TLS_PEER_TCP(drop)();
     tls_peer_drop_session();
 }
 
 static inline void tls_peer_fill(conf_port *port)
 {
-    posix_peer_fill(port);
+    TLS_PEER_TCP(fill)(port);
     tls_peer_prepare();
     port->host = "localhost";
     port->accept = tls_peer_accept;
     port->peer_send = tls_peer_send;
     port->peer_recv = tls_peer_recv;
     port->peer_end = tls_peer_end;
-    port->peer_cut = posix_peer_end;
+    port->peer_cut = TLS_PEER_TCP(end);
     port->drop = tls_peer_drop;
 }
 

@@ -185,6 +185,49 @@ static void pem_line_ends(void **state)
     assert_int_equal(rc, UNSB_OK);
 }
 
+/* The same certificate without its base64 makes the same anchor. */
+static void der_certificates(void **state)
+{
+    const char *argv[] = {"openssl", "x509", "-in", NULL, "-outform", "DER", "-out", NULL, NULL};
+    unsb_bearssl_trust trust;
+    char *ca = read_text(pki("ca.pem"));
+    unsigned char der[2048];
+    size_t size;
+    FILE *file;
+
+    (void)state;
+    argv[3] = pki("ca.pem");
+    argv[7] = scratch("ca.der");
+    assert_int_equal(run(argv, -1), 0);
+    file = fopen(scratch("ca.der"), "rb");
+    assert_non_null(file);
+    size = fread(der, 1, sizeof der - 1, file);
+    (void)fclose(file);
+    der[size] = 0;
+
+    memset(&trust, 0, sizeof trust);
+    assert_int_equal(unsb_bearssl_add_der(&trust, der, 0), UNSB_E_TRUST);
+    assert_int_equal(unsb_bearssl_add_der(&trust, der, size - 1), UNSB_E_TRUST);
+    assert_int_equal(unsb_bearssl_add_der(&trust, der, size + 1), UNSB_E_TRUST);
+    assert_int_equal(unsb_bearssl_add_der(&trust, der + 1, size - 1), UNSB_E_TRUST);
+    assert_int_equal(trust.error, 0);
+    assert_int_equal(trust.count, 0);
+    assert_int_equal(trust.skipped, 4);
+    assert_int_equal(unsb_bearssl_add_der(&trust, der, size), UNSB_OK);
+    assert_int_equal(unsb_bearssl_add_pem(&trust, ca, strlen(ca)), UNSB_OK);
+    assert_int_equal(unsb_bearssl_add_der(&trust, der, size / 2), UNSB_E_TRUST);
+    assert_int_equal(trust.count, 2);
+    assert_int_equal(trust.anchors[0].flags, BR_X509_TA_CA);
+    assert_int_equal(trust.anchors[0].dn.len, trust.anchors[1].dn.len);
+    assert_memory_equal(trust.anchors[0].dn.data, trust.anchors[1].dn.data,
+                        trust.anchors[0].dn.len);
+    assert_int_equal(trust.anchors[0].pkey.key.ec.qlen, trust.anchors[1].pkey.key.ec.qlen);
+    assert_memory_equal(trust.anchors[0].pkey.key.ec.q, trust.anchors[1].pkey.key.ec.q,
+                        trust.anchors[0].pkey.key.ec.qlen);
+    unsb_bearssl_free_trust(&trust);
+    free(ca);
+}
+
 static void many_anchors(void **state)
 {
     unsb_bearssl_trust trust;
@@ -267,7 +310,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(wrong_configurations), TEST(record_buffers), TEST(pem_files),
-        TEST(pem_line_ends),        TEST(many_anchors),   TEST(system_bundle)};
+        TEST(pem_line_ends),        TEST(der_certificates), TEST(many_anchors),
+        TEST(system_bundle)};
 
     return cmocka_run_group_tests_name("bearssl", tests, start, stop);
 }
