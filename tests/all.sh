@@ -74,6 +74,8 @@ count "coverage"
 # shellcheck source=ports/arduino.sh
 . "$ROOT/tests/ports/arduino.sh"
 . "$ROOT/tests/ports/winsock.sh"
+# shellcheck source=ports/lwip.sh
+. "$ROOT/tests/ports/lwip.sh"
 
 say "== what the documents claim to run"
 python3 -B matrix_test.py >"$WORK/unittest" 2>&1
