@@ -76,6 +76,8 @@ count "coverage"
 . "$ROOT/tests/ports/winsock.sh"
 # shellcheck source=ports/lwip.sh
 . "$ROOT/tests/ports/lwip.sh"
+# shellcheck source=ports/lwip_sockets.sh
+. "$ROOT/tests/ports/lwip_sockets.sh"
 
 say "== what the documents claim to run"
 python3 -B matrix_test.py >"$WORK/unittest" 2>&1

@@ -83,6 +83,9 @@ for file in port_posix port_bearssl port_mbedtls port_template; do
 done
 
 compile port_mbedtls "gcc -std=c99 -O2 -DUNSB_MBEDTLS_ENTROPY=0" compile/port_mbedtls.c
+for cc in "g++ -std=c++11" "clang++ -std=c++11" "g++ -std=c++20"; do
+    compile port_arduino "$cc -O2 -Iports/arduino_host" compile/port_arduino.cpp
+done
 
 compile_all
 
