@@ -9,7 +9,7 @@
  *     static unsigned char records[BR_SSL_BUFSIZE_BIDI];
  *     unsb_bearssl_config secure = {0};
  *     secure.inner = unsb_posix_transport(&tcp);
- *     secure.anchors = anchors;             (by `brssl ta ca.pem` or unsandbox_bearssl_pem.h)
+ *     secure.anchors = anchors;             (unsandbox_roots.h, unsandbox_bearssl_pem.h)
  *     secure.anchor_count = anchor_count;
  *     secure.buffer = records;
  *     secure.buffer_size = sizeof records;

@@ -11,12 +11,12 @@
  *     ...
  *     unsb_bearssl_free_trust(&trust);                      (after the client is closed)
  *
- * For hosts with files and a heap; firmware has its anchors compiled in (`brssl ta ca.pem`), and
- * Windows keeps its own in a store (unsandbox_bearssl_windows.h). All functions are static. C99 or
- * C++11; link with -lbearssl.
+ * For hosts with files and a heap; firmware has its anchors compiled in (unsandbox_roots.h, or one
+ * made by make_roots.py), and Windows keeps its own in a store (unsandbox_bearssl_windows.h). All
+ * functions are static. C99 or C++11; link with -lbearssl.
  *
  * Memory: one heap block for each certificate (its name and key, 150 to 700 bytes) and one for the
- * array (56 bytes for each on 64-bit systems): about 100 K for a system's bundle. 5 K of stack.
+ * array (64 bytes for each on 64-bit systems): about 100 K for a system's bundle. 5 K of stack.
  *
  * Errors: UNSB_E_TRUST. trust.error has the errno where a file could not be read or memory ran
  * out, and is 0 where the file was read and held nothing that could be used.

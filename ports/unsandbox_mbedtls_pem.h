@@ -10,9 +10,9 @@
  *     ...
  *     unsb_mbedtls_free_trust(&trust);                      (after the client is closed)
  *
- * For hosts with files and a heap; Mbed TLS has functions of its own for certificates in DER that
- * are compiled in (mbedtls_x509_crt_parse_der_nocopy). All functions are static. C99 or C++11; link
- * with -lmbedtls -lmbedx509 -lmbedcrypto.
+ * For hosts with files and a heap; firmware has its certificates compiled in (unsandbox_roots.h, or
+ * one made by make_roots.py). All functions are static. C99 or C++11; link with -lmbedtls
+ * -lmbedx509 -lmbedcrypto.
  *
  * Memory: each certificate takes its own size and some 700 bytes to 2 K, on the heap by Mbed TLS;
  * while a file is read, its size besides.

@@ -16,6 +16,9 @@ if [ $? = 0 ]; then echo "ok - demo.sh"; else
 fi >"$WORK/tap"
 count "examples/demo.sh"
 
+# shellcheck source=peers/peers.sh
+. "$ROOT/tests/peers/peers.sh"
+
 say "== valgrind: reads of what was never written"
 build "valgrind" "$BUILD/valgrind" "$parts $client test_posix test_bearssl $tls" CC=gcc CFLAGS="-O2 -g" &&
     for name in test_base64 test_http test_sign test_request test_client test_posix test_bearssl \

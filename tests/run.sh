@@ -114,6 +114,9 @@ say "== what compiles"
 sh compile/check.sh >"$WORK/tap" 2>&1
 count "compile"
 
+# shellcheck source=roots/roots.sh
+. "$ROOT/tests/roots/roots.sh"
+
 say "== the parts, the client over a scripted transport, the ports, and the local service"
 variant "gcc -O2" "$BUILD/fast" "$every" CC=gcc CFLAGS="-O2"
 

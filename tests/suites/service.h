@@ -7,6 +7,9 @@
 #include "unsandbox_posix.h"
 #include "unsandbox_bearssl.h"
 #include "unsandbox_bearssl_pem.h"
+#ifdef UNSANDBOX_MBEDTLS_H /* suites that use it include it first */
+#include "unsandbox_mbedtls_pem.h"
+#endif
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -93,7 +96,20 @@ static inline void remove_tree(const char *path)
 
 static char scratch_folder[256];
 static pid_t service_pids[SERVICES_MAX];
+static pid_t front_pids[SERVICES_MAX]; /* what stands before the service of the same index, or 0 */
 static pid_t scratch_owner;
+
+static inline void stop_children(void)
+{
+    size_t i;
+
+    for (i = 0; i < SERVICES_MAX; i++) {
+        if (front_pids[i] > 0)
+            (void)kill(front_pids[i], SIGTERM);
+        if (service_pids[i] > 0)
+            (void)kill(service_pids[i], SIGTERM);
+    }
+}
 
 static inline void clean_up(void)
 {
@@ -101,23 +117,20 @@ static inline void clean_up(void)
 
     if (getpid() != scratch_owner)
         return;
-    for (i = 0; i < SERVICES_MAX; i++)
-        if (service_pids[i] > 0)
-            (void)kill(service_pids[i], SIGTERM);
-    for (i = 0; i < SERVICES_MAX; i++)
+    stop_children();
+    for (i = 0; i < SERVICES_MAX; i++) {
+        if (front_pids[i] > 0)
+            (void)waitpid(front_pids[i], NULL, 0);
         if (service_pids[i] > 0)
             (void)waitpid(service_pids[i], NULL, 0);
+    }
     remove_tree(scratch_folder);
 }
 
 /* Stopped from outside: in a signal handler, only another program can tidy up. */
 static inline void clean_up_and_die(int number)
 {
-    size_t i;
-
-    for (i = 0; i < SERVICES_MAX; i++)
-        if (service_pids[i] > 0)
-            (void)kill(service_pids[i], SIGTERM);
+    stop_children();
     (void)execl("/bin/sh", "sh", "-c", "rm -rf \"$1\"; exit 1", "sh", scratch_folder, (char *)NULL);
     _exit(number);
 }
@@ -283,46 +296,124 @@ static inline bool read_line(int fd, char *line, size_t size)
     return false;
 }
 
-static inline void service_start_python(service *s, const char *const *argv)
+/* Starts a command that soon writes a line that ends in ":PORT", the first with a colon. */
+static inline pid_t child_start(const char *const *argv, uint16_t *port)
 {
     char line[256] = "";
-    const char *colon;
+    const char *colon = NULL;
     int ends[2];
-    size_t i;
+    pid_t pid;
 
     if (pipe(ends) != 0)
         fail_msg("no pipe");
-    s->pid = spawn(argv, private_fd(ends[1]));
     (void)private_fd(ends[0]);
+    pid = spawn(argv, private_fd(ends[1]));
     (void)close(ends[1]);
+    while (colon == NULL && read_line(ends[0], line, sizeof line))
+        colon = strrchr(line, ':');
+    if (colon == NULL) {
+        (void)kill(pid, SIGTERM);
+        (void)waitpid(pid, NULL, 0);
+        show_log();
+        fail_msg("%s %s did not start", argv[0], argv[2]);
+    } else {
+        *port = (uint16_t)strtoul(colon + 1, NULL, 10);
+    }
+    (void)close(ends[0]);
+    return pid;
+}
+
+static inline void service_start_python(service *s, const char *const *argv)
+{
+    size_t i;
+
+    s->pid = child_start(argv, &s->port);
     for (i = 0; i < SERVICES_MAX && service_pids[i] != 0; i++)
         continue;
     if (i < SERVICES_MAX)
         service_pids[i] = s->pid;
-    if (!read_line(ends[0], line, sizeof line) || (colon = strrchr(line, ':')) == NULL) {
-        show_log();
-        fail_msg("%s did not start", argv[2]);
-    } else {
-        s->port = (uint16_t)strtoul(colon + 1, NULL, 10);
-    }
-    (void)close(ends[0]);
+}
+
+/* Fills `argv`, for use at once: nginx before the port of loopback that `backend` names; see
+ * peers/front.py. */
+static inline void front_command(const char *argv[10], char backend[8], bool tls,
+                                 const char *directives)
+{
+    const char *program = getenv("UNSB_TEST_FRONT");
+    const char *words[] = {"python3",
+                           "-B",
+                           program != NULL ? program : "peers/front.py",
+                           backend,
+                           tls ? "tls" : "tcp",
+                           pki("localhost.pem"),
+                           pki("localhost.key"),
+                           scratch(""),
+                           directives,
+                           NULL};
+
+    memcpy(argv, words, sizeof words);
+}
+
+/* Starts nginx, as a service of its own, before that port. */
+static inline void front_start(service *front, uint16_t port, bool tls, const char *directives)
+{
+    const char *argv[10];
+    char backend[8];
+
+    (void)snprintf(backend, sizeof backend, "%u", port);
+    front_command(argv, backend, tls, directives);
+    service_start_python(front, argv);
+}
+
+/* Puts nginx before a service, whose port is nginx's then. */
+static inline void service_front(service *s, bool tls, const char *directives)
+{
+    const char *argv[10];
+    char backend[8];
+    size_t i;
+
+    (void)snprintf(backend, sizeof backend, "%u", s->port);
+    front_command(argv, backend, tls, directives);
+    for (i = 0; i < SERVICES_MAX && service_pids[i] != s->pid; i++)
+        continue;
+    assert_true(i < SERVICES_MAX && front_pids[i] == 0);
+    front_pids[i] = child_start(argv, &s->port);
+}
+
+/* Whether the suite runs through a proxy: UNSB_TEST_FRONT names a program like peers/front.py, and
+ * UNSB_TEST_FRONT_DIRECTIVES may have what it is to do. */
+static inline bool fronted(void)
+{
+    const char *program = getenv("UNSB_TEST_FRONT");
+
+    return program != NULL && program[0] != '\0';
 }
 
 static inline void service_start_with(service *s, bool tls, const char *const *options)
 {
     const char *argv[64] = {"python3", "-B",      "sandboxd/sandboxd.py", "--port",
                             "0",       "--quiet", "--exit-with-parent"};
-    size_t n = 7;
+    const char *given = getenv("UNSB_TEST_FRONT_DIRECTIVES");
+    char directives[512];
+    size_t n = 7, used;
 
-    if (tls) {
+    if (tls && !fronted()) {
         argv[n++] = "--tls";
         argv[n++] = pki("localhost.pem");
         argv[n++] = pki("localhost.key");
     }
-    while (*options != NULL && n < COUNT(argv) - 1)
+    used = (size_t)snprintf(directives, sizeof directives, "%s ", given != NULL ? given : "");
+    while (*options != NULL && n < COUNT(argv) - 1) {
+        /* whoever holds the client's connection must close it */
+        if (strcmp(*options, "--idle-timeout") == 0 && used < sizeof directives)
+            (void)snprintf(directives + used, sizeof directives - used, "keepalive_timeout %.0fms;",
+                           strtod(options[1], NULL) * 1000);
         argv[n++] = *options++;
+    }
     argv[n] = NULL;
     service_start_python(s, argv);
+    if (fronted())
+        service_front(s, tls, directives);
 }
 
 /* The options end with NULL. */
@@ -340,22 +431,31 @@ static inline void service_start(service *s, int tls, ...)
     service_start_with(s, tls != 0, options);
 }
 
-static inline void service_stop(service *s)
+static inline void child_stop(pid_t pid)
 {
     bool ended;
+
+    (void)kill(pid, SIGTERM);
+    EVENTUALLY(waitpid(pid, NULL, WNOHANG) != 0, ended);
+    if (!ended) {
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
+    }
+}
+
+static inline void service_stop(service *s)
+{
     size_t i;
 
     if (s->pid <= 0)
         return;
-    (void)kill(s->pid, SIGTERM);
-    EVENTUALLY(waitpid(s->pid, NULL, WNOHANG) != 0, ended);
-    if (!ended) {
-        (void)kill(s->pid, SIGKILL);
-        (void)waitpid(s->pid, NULL, 0);
-    }
     for (i = 0; i < SERVICES_MAX; i++)
-        if (service_pids[i] == s->pid)
-            service_pids[i] = 0;
+        if (service_pids[i] == s->pid) {
+            if (front_pids[i] > 0)
+                child_stop(front_pids[i]);
+            service_pids[i] = front_pids[i] = 0;
+        }
+    child_stop(s->pid);
     s->pid = 0;
 }
 
@@ -556,6 +656,10 @@ typedef struct rig {
     unsb_posix tcp;
     unsb_bearssl tls;
     unsb_bearssl_config secure;
+#ifdef UNSANDBOX_MBEDTLS_H
+    unsb_mbedtls mbedtls;
+    unsb_mbedtls_config mbedtls_secure;
+#endif
     tap inside;  /* between TLS and TCP */
     tap outside; /* between client and TLS */
     unsb_config config;
@@ -600,12 +704,39 @@ static inline const unsb_bearssl_trust *rig_load_trust(void)
     return &rig_trust;
 }
 
-/* Zeroes `r` and fills r->config and r->secure with what can be changed before rig_open(). */
-static inline void rig_prepare(rig *r, bool tls, bool nonblocking, uint16_t port)
+#ifdef UNSANDBOX_MBEDTLS_H
+static unsb_mbedtls_trust rig_mbedtls_trust;
+
+static inline void rig_free_mbedtls_trust(void)
+{
+    unsb_mbedtls_free_trust(&rig_mbedtls_trust);
+}
+
+static inline mbedtls_x509_crt *rig_load_mbedtls_trust(void)
+{
+    if (rig_mbedtls_trust.count == 0) {
+        if (unsb_mbedtls_load_pem(&rig_mbedtls_trust, pki("ca.pem")) != UNSB_OK)
+            fail_msg("no test authority");
+        (void)atexit(rig_free_mbedtls_trust);
+    }
+    return &rig_mbedtls_trust.anchors;
+}
+#endif
+
+/* What a client's bytes go over. */
+enum { ON_TCP, ON_BEARSSL, ON_MBEDTLS, WIRES };
+
+/* Zeroes `r` and fills r->config and the configuration of its TLS with what can be changed before
+ * rig_open(). `tls` is one of the above, or true for BearSSL. */
+static inline void rig_prepare(rig *r, int tls, bool nonblocking, uint16_t port)
 {
     memset(r, 0, sizeof *r);
     r->config.transport = tap_transport(&r->inside, unsb_posix_transport(&r->tcp));
-    if (tls) {
+#ifdef UNSANDBOX_MBEDTLS_H
+    if (tls == ON_MBEDTLS)
+        r->mbedtls_secure.anchors = rig_load_mbedtls_trust();
+#endif
+    if (tls == ON_BEARSSL) {
         const unsb_bearssl_trust *trust = rig_load_trust();
         r->secure.anchors = trust->anchors;
         r->secure.anchor_count = trust->count;
@@ -615,7 +746,7 @@ static inline void rig_prepare(rig *r, bool tls, bool nonblocking, uint16_t port
     r->config.api_key = SAMPLE_KEY;
     r->config.buffer = r->buffer;
     r->config.buffer_size = sizeof r->buffer;
-    r->config.host = tls ? "localhost" : "127.0.0.1";
+    r->config.host = tls != ON_TCP ? "localhost" : "127.0.0.1";
     r->config.port = port;
     r->config.nonblocking = nonblocking;
     r->config.connect_timeout_ms = RIG_LIMIT_MS;
@@ -635,6 +766,12 @@ static inline void rig_open(rig *r)
         r->secure.inner = r->config.transport;
         r->config.transport = unsb_bearssl_transport(&r->tls, &r->secure);
     }
+#ifdef UNSANDBOX_MBEDTLS_H
+    if (r->mbedtls_secure.anchors != NULL) {
+        r->mbedtls_secure.inner = r->config.transport;
+        r->config.transport = unsb_mbedtls_transport(&r->mbedtls, &r->mbedtls_secure);
+    }
+#endif
     r->config.transport = tap_transport(&r->outside, r->config.transport);
     r->outside.below = &r->inside;
     r->outside.most = most;
@@ -651,6 +788,29 @@ static inline void rig_close(rig *r)
     unsb_close(&r->client);
     /* also where a test failed within a callback */
     r->config.transport.vtable->close(r->config.transport.context);
+#ifdef UNSANDBOX_MBEDTLS_H
+    if (r->mbedtls_secure.anchors != NULL)
+        unsb_mbedtls_wipe(&r->mbedtls);
+#endif
+}
+
+/* What the TLS port that is in use says. */
+static inline int rig_tls_error(const rig *r)
+{
+#ifdef UNSANDBOX_MBEDTLS_H
+    if (r->mbedtls_secure.anchors != NULL)
+        return r->mbedtls.error;
+#endif
+    return r->tls.error;
+}
+
+static inline bool rig_resumed(const rig *r)
+{
+#ifdef UNSANDBOX_MBEDTLS_H
+    if (r->mbedtls_secure.anchors != NULL)
+        return r->mbedtls.resumed;
+#endif
+    return r->tls.resumed;
 }
 
 /* Waits as a program with a loop of its own does. */

@@ -1,6 +1,7 @@
 /* Every operation of the public API against the local service: over TCP and TLS, blocking and
  * driven by poll(2), with I/O buffers from the smallest one on. */
 #include "suite.h"
+#include "unsandbox_mbedtls.h"
 #include "service.h"
 
 #define PUBLIC_KEY "unsb-pk-pair0-vault-unlck-12345"
@@ -11,7 +12,7 @@
  * ====================================================================== */
 
 typedef struct combination {
-    bool tls;
+    int wire;
     bool nonblocking;
     size_t buffer_size;
     size_t most; /* bytes that a call of a transport moves; 0: all */
@@ -21,13 +22,11 @@ typedef struct combination {
     char late_job[UNSB_JOB_ID_SIZE]; /* begun early, so that its time passes meanwhile */
 } combination;
 
-enum { ON_TCP, ON_TLS, WIRES };
-
-/* What the services of each wire are for. */
+/* What the services, without and with TLS, are for. */
 enum { PLAIN, ASCII, CHUNKED, LIMITS, RATES, IDLES, SERVICES };
 
-static service services[WIRES][SERVICES];
-static char rate_keys[16][40];
+static service services[2][SERVICES];
+static char rate_keys[6 * WIRES][40];
 static rig g;
 static combination *now;
 
@@ -40,7 +39,8 @@ static void need_memory(void *p)
 static void prepare(void **state, unsigned which)
 {
     now = (combination *)*state;
-    rig_prepare(&g, now->tls, now->nonblocking, services[now->tls][which].port);
+    rig_close(&g); /* where a test begins anew */
+    rig_prepare(&g, now->wire, now->nonblocking, services[now->wire != ON_TCP][which].port);
     g.config.buffer_size = now->buffer_size;
     g.inside.most = now->most;
     g.secure.buffer_size = now->records_size;
@@ -90,7 +90,7 @@ static void check_rc(int rc, int want, int line)
     if (rc != want)
         fail_msg("line %d: %d (%s) instead of %d; HTTP %d %s %s; errno %d, TLS %d", line, rc,
                  unsb_error_text(rc), want, result.http_status, result.error, result.message,
-                 g.tcp.error, g.tls.error);
+                 g.tcp.error, rig_tls_error(&g));
 }
 
 #define EXPECT(want, call) check_rc(call, want, __LINE__)
@@ -933,7 +933,8 @@ static void too_large(void **state)
     assert_string_equal(result.error, "request_too_large");
     assert_int_equal(g.outside.connects, 1);
     check_usable();
-    assert_int_equal(g.outside.connects, 2);
+    /* a proxy that takes the body itself need not close */
+    assert_in_range(g.outside.connects, fronted() ? 1 : 2, 2);
 }
 
 static void concurrency(void **state)
@@ -986,8 +987,8 @@ static void begin_failing(void **state, service *s, const char *status, uint8_t 
 
     rig_close(&g);
     if (s->pid == 0)
-        service_start(s, c->tls, "--fail-first", "2", status, "--journal", scratch("journal"),
-                      NULL);
+        service_start(s, c->wire != ON_TCP, "--fail-first", "2", status, "--journal",
+                      scratch("journal"), NULL);
     prepare(state, PLAIN);
     g.config.port = s->port;
     g.config.retries = retries;
@@ -1072,7 +1073,7 @@ static void idle_connection(void **state)
     EXPECT(UNSB_OK, unsb_execute(&g.client, &program, &result));
     check_text(&result.out, "again\n");
     assert_int_equal(g.outside.connects, 2);
-    assert_int_equal(g.tls.resumed, now->tls);
+    assert_int_equal(rig_resumed(&g), now->wire != ON_TCP);
 }
 
 static int abort_at_first(void *context, const void *data, size_t size)
@@ -1174,7 +1175,7 @@ static const struct {
 static int start_services(void **state)
 {
     const char *rates[3 + 2 * COUNT(rate_keys)] = {"--rate-limit", "2"};
-    unsigned wire, i;
+    unsigned tls, i;
 
     (void)state;
     for (i = 0; i < COUNT(rate_keys); i++) {
@@ -1182,34 +1183,33 @@ static int start_services(void **state)
         rates[2 + 2 * i] = "--key";
         rates[3 + 2 * i] = rate_keys[i];
     }
-    for (wire = 0; wire < WIRES; wire++) {
-        service *s = services[wire];
-        bool tls = wire == ON_TLS;
-        service_start(&s[PLAIN], tls, "--key-pair", PUBLIC_KEY, SECRET_KEY, NULL);
-        service_start(&s[ASCII], tls, "--ascii", "--early-404", "2", NULL);
-        service_start(&s[CHUNKED], tls, "--chunked", "--flaky", "2", NULL);
-        service_start(&s[LIMITS], tls, "--max-body", "3000", "--concurrency", "1", NULL);
-        service_start_with(&s[RATES], tls, rates);
-        service_start(&s[IDLES], tls, "--idle-timeout", "0.2", NULL);
+    for (tls = 0; tls < 2; tls++) {
+        service *s = services[tls];
+        service_start(&s[PLAIN], tls != 0, "--key-pair", PUBLIC_KEY, SECRET_KEY, NULL);
+        service_start(&s[ASCII], tls != 0, "--ascii", "--early-404", "2", NULL);
+        service_start(&s[CHUNKED], tls != 0, "--chunked", "--flaky", "2", NULL);
+        service_start(&s[LIMITS], tls != 0, "--max-body", "3000", "--concurrency", "1", NULL);
+        service_start_with(&s[RATES], tls != 0, rates);
+        service_start(&s[IDLES], tls != 0, "--idle-timeout", "0.2", NULL);
     }
     return 0;
 }
 
 static int stop_services(void **state)
 {
-    unsigned wire, i;
+    unsigned tls, i;
 
     (void)state;
-    for (wire = 0; wire < WIRES; wire++)
+    for (tls = 0; tls < 2; tls++)
         for (i = 0; i < SERVICES; i++)
-            service_stop(&services[wire][i]);
+            service_stop(&services[tls][i]);
     return 0;
 }
 
 int main(void)
 {
     static const size_t sizes[] = {UNSB_BUFFER_MIN, 512, 16384};
-    static combination combinations[12];
+    static combination combinations[COUNT(rate_keys)];
     static struct CMUnitTest list[COUNT(combinations) * COUNT(tests)];
     static char names[COUNT(list)][80];
     size_t count = 0, i, j;
@@ -1217,20 +1217,21 @@ int main(void)
     for (i = 0; i < COUNT(combinations); i++) {
         combination *c = &combinations[i];
         c->number = (unsigned)i;
-        c->tls = i >= 6;
+        c->wire = (int)(i / 6);
         c->nonblocking = i % 2 != 0;
         c->buffer_size = sizes[i / 2 % 3];
         c->most = c->buffer_size == UNSB_BUFFER_MIN ? 1 : 0;
         /* one buffer for both directions, or one for each: each of the two in both modes */
         c->records_size = (i / 2 + i) % 2 != 0 ? BR_SSL_BUFSIZE_MONO : BR_SSL_BUFSIZE_BIDI;
         (void)snprintf(c->name, sizeof c->name, "%s, %s, %u",
-                       !c->tls                                  ? "tcp"
-                       : c->records_size == BR_SSL_BUFSIZE_MONO ? "tls mono"
-                                                                : "tls bidi",
+                       c->wire == ON_TCP                        ? "tcp"
+                       : c->wire == ON_MBEDTLS                  ? "mbedtls"
+                       : c->records_size == BR_SSL_BUFSIZE_MONO ? "bearssl mono"
+                                                                : "bearssl bidi",
                        c->nonblocking ? "polled" : "blocking", (unsigned)c->buffer_size);
         for (j = 0; j < COUNT(tests); j++) {
             /* its second cannot pass meanwhile, so it is tried once on each wire */
-            if (tests[j].function == ttl_while_waiting && i != 3 && i != 8)
+            if (tests[j].function == ttl_while_waiting && i != 3 && i != 8 && i != 13)
                 continue;
             (void)snprintf(names[count], sizeof names[count], "%s (%s)", tests[j].name, c->name);
             list[count].name = names[count];
@@ -1240,5 +1241,6 @@ int main(void)
             count++;
         }
     }
+    cmocka_set_test_filter(getenv("UNSB_TEST_FILTER"));
     return _cmocka_run_group_tests("api", list, count, start_services, stop_services);
 }
