@@ -18,6 +18,8 @@ count "examples/demo.sh"
 
 # shellcheck source=peers/peers.sh
 . "$ROOT/tests/peers/peers.sh"
+# shellcheck source=firmware/firmware.sh
+. "$ROOT/tests/firmware/firmware.sh"
 
 say "== valgrind: reads of what was never written"
 build "valgrind" "$BUILD/valgrind" "$parts $client test_posix test_bearssl $tls" CC=gcc CFLAGS="-O2 -g" &&
