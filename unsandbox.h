@@ -201,7 +201,7 @@
  *     unsb_result       around 500 bytes; most of them are the texts at its end
  *     I/O buffer        128 bytes or more. Each send and recv moves up to a buffer-full: 512 to
  *                       2048 suit a microcontroller, 16384 (a TLS record) suit a desktop
- *     stack             610 bytes on Cortex-M, 840 on x86-64, at the deepest, plus what the
+ *     stack             390 bytes on Cortex-M, 640 on x86-64, at the deepest, plus what the
  *                       transport and your callbacks take
  *
  * `sh tests/bench.sh ram` measures them.

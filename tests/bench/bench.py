@@ -2,6 +2,7 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,8 +86,9 @@ class Bench:
     # ---- budgets ----
 
     def figures(self):
-        found = {}
-        for target, entry in self.flash(peers=False)['ours'].items():
+        """What the budget limits, and the report that it comes from."""
+        found, ours = {}, self.flash(peers=False)['ours']
+        for target, entry in ours.items():
             for program, figures in entry['programs'].items():
                 found['flash.%s.%s' % (target, program)] = figures['bytes']
         report = self.ram()
@@ -96,10 +98,10 @@ class Bench:
             found['stack.%s' % target] = entry['worst']
             for section, size in entry['variables'].items():
                 found['variables.%s%s' % (target, section)] = size
-        return found
+        return found, {'flash': {'ours': ours, 'peers': {}}, 'ram': report}
 
     def budget(self, record):
-        found = self.figures()
+        found, report = self.figures()
         if record:
             with open(BUDGET, 'w', encoding='ascii') as f:
                 f.write('# What the library may take, in bytes: sh tests/bench.sh budget\n'
@@ -126,6 +128,12 @@ class Bench:
                 words = '%d %s %d' % (found[name], '<=' if verdict else '>', limits[name])
             say('%s - %s: %s' % ('ok' if verdict else 'not ok', name, words))
             good = good and verdict
+        with open(os.path.join(ROOT, 'README.md'), encoding='utf-8') as f:
+            readme = f.read().split('\n')
+        for line in markdown(report).split('\n'):
+            if re.search(r'\| \d', line):
+                say('%s - README.md: %s' % ('ok' if line in readme else 'not ok', line))
+                good = good and line in readme
         return good
 
     # ---- growth ----
