@@ -78,6 +78,7 @@ count "coverage"
 
 # shellcheck source=ports/arduino.sh
 . "$ROOT/tests/ports/arduino.sh"
+# shellcheck source=ports/winsock.sh
 . "$ROOT/tests/ports/winsock.sh"
 # shellcheck source=ports/lwip.sh
 . "$ROOT/tests/ports/lwip.sh"
