@@ -2673,11 +2673,11 @@ typedef struct unsbi_segment { /* what a field stands for */
     char digits[sizeof(unsb_size) / 4 * 10 + 1];
 } unsbi_segment;
 
-static void unsbi_set_source(unsb_source *source, const void *data, size_t size)
+static void unsbi_set_source(unsb_source *source, const void *data, unsb_size size)
 {
     memset(source, 0, sizeof *source);
     source->data = data;
-    source->size = (unsb_size)size;
+    source->size = size;
 }
 
 enum {
@@ -2923,7 +2923,7 @@ static void unsbi_find_segment(const unsb_client *client, char code, unsbi_segme
     s->encode = NULL;
     text = code >= 'a' ? unsbi_head_field(client, s, code) : client->op->field(client, s, code);
     if (text != NULL)
-        unsbi_set_source(&s->source, text, strlen(text));
+        unsbi_set_source(&s->source, text, (unsb_size)strlen(text));
 }
 
 /* Reads exactly `size` bytes at `offset`. */
@@ -4614,19 +4614,17 @@ static int unsbi_block(unsb_client *client)
 #if !defined(__SDCC)
 UNSB_API unsb_source unsb_text(const char *text)
 {
-    unsb_source source = {NULL, 0, NULL, NULL};
+    unsb_source source;
 
-    source.data = text;
-    source.size = text != NULL ? (unsb_size)strlen(text) : 0;
+    unsbi_set_source(&source, text, text != NULL ? (unsb_size)strlen(text) : 0);
     return source;
 }
 
 UNSB_API unsb_source unsb_bytes(const void *data, unsb_size size)
 {
-    unsb_source source = {NULL, 0, NULL, NULL};
+    unsb_source source;
 
-    source.data = data;
-    source.size = size;
+    unsbi_set_source(&source, data, size);
     return source;
 }
 

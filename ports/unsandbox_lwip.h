@@ -98,9 +98,9 @@ extern "C" {
 
 typedef struct unsb_lwip_config {
     /* Drives the network once: hands lwIP the packets that the drivers have, and calls
-     * sys_check_timeouts() unless a thread of lwIP's does. May sleep until there is something to do,
-     * for as long as a time-out may be late. NULL: for non-blocking clients alone. Must not call
-     * the client. */
+     * sys_check_timeouts() unless a thread of lwIP's does. May sleep until there is something to
+     * do, for as long as a time-out may be late. NULL: for non-blocking clients alone. Must not
+     * call the client. */
     void (*poll)(void *context);
     void *poll_context;
     bool ipv6_first; /* of a name that has both, take the IPv6 address; false: the IPv4 address */

@@ -1,5 +1,5 @@
-# The lwIP port, sourced by all.sh: lwIP as Debian has it, in a process of its own, over a TAP device
-# in a network namespace. Where there is neither the tests say so.
+# The lwIP port, sourced by all.sh: lwIP as Debian has it, over a TAP device in a network namespace.
+# Where there is neither the tests say so.
 
 say "== lwIP's raw API, over a TAP device"
 
@@ -35,7 +35,7 @@ if source_package lwip "$CACHE/lwip"; then
     for cc in "gcc -std=c99" "clang -std=c99" "gcc -std=c17 -Os" "g++ -x c++ -std=c++11" \
         "clang++ -x c++ -std=c++11" "g++ -x c++ -std=c++20" "i686-linux-gnu-gcc -std=c99"; do
         for options in "" -DLWIP_IPV6=0 -DLWIP_IPV4=0 -DLWIP_DNS=0 "-DLWIP_IPV6=0 -DLWIP_DNS=0" \
-            -DLARGE; do
+            -DLARGE -DNO_SYS=0; do
             if lwip_compile "$cc -O2 $options"; then echo "ok - $cc $options"; else
                 echo "not ok - $cc $options"; sed 's/^/#   /' "$WORK/log" | head -n 12
             fi

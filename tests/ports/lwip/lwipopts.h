@@ -1,10 +1,13 @@
 /* lwIP as a microcontroller has it: no OS, pools of fixed sizes, a heap of a few kilobytes. On the
- * command line: protocols left out; LARGE for windows beyond 64 KB; MEM_LIBC_MALLOC and
- * MEMP_MEM_MALLOC, so that a sanitizer sees what is used after it was freed. */
+ * command line: protocols left out; NO_SYS 0, to be compiled and no more; LARGE for windows beyond
+ * 64 KB; MEM_LIBC_MALLOC and MEMP_MEM_MALLOC, so that a sanitizer sees what is used after it was
+ * freed. */
 #ifndef LWIPOPTS_H
 #define LWIPOPTS_H
 
+#ifndef NO_SYS
 #define NO_SYS 1
+#endif
 #define SYS_LIGHTWEIGHT_PROT 0
 #define LWIP_NETCONN 0
 #define LWIP_SOCKET 0

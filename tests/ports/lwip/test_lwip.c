@@ -1,4 +1,4 @@
-/* The lwIP port: operations of the API over a TAP device to Linux's TCP and on to the local service,
+/* The lwIP port: operations of the API over a TAP device to Linux's TCP and to the local service,
  * plain and with TLS, over a wire that loses, doubles and swaps; addresses and names; peers that
  * reset, end and vanish; lwIP short of memory. After each test lwIP must have everything back. */
 #define _GNU_SOURCE
@@ -855,7 +855,7 @@ static void closed_by_us(void **state)
     UNTIL(recv(fd, piece, sizeof piece, 0) < 0 && errno == ECONNRESET);
 }
 
-/* The peer vanishes: keep-alive probes notice it in silence, and repetitions while it is sent to. */
+/* The peer vanishes: keep-alive probes notice it in silence, repetitions while it is sent to. */
 static void peer_vanishes(void **state)
 {
     char piece[4];
@@ -989,6 +989,47 @@ static void unread_data(void **state)
     assert_int_equal(came, sent);
     assert_int_equal(get(&wires[0], piece, 1), 0);
     echo(&wires[0], fd);
+}
+
+/* Calls with more than 16 bits count: each takes what there is room for. */
+static void huge_pieces(void **state)
+{
+    static char sent[300000], came[300000];
+    size_t at = 0, have = 0;
+    unsigned quiet = 0;
+    int fd = connected(0), n;
+
+    (void)state;
+    for (; at < sizeof sent; at++)
+        sent[at] = (char)byte_of((uint32_t)at);
+    for (at = 0; have < sizeof came;) {
+        n = put(&wires[0], sent + at, sizeof sent - at);
+        assert_true(n >= 0 && (size_t)n <= sizeof sent - at && n <= 0xFFFF);
+        at += (size_t)n;
+        if (n == 0)
+            turn();
+        n = (int)recv(fd, came + have, sizeof came - have, 0);
+        have += n > 0 ? (size_t)n : 0;
+        quiet = n > 0 ? 0 : quiet + 1;
+        assert_true(quiet < PATIENCE_MS);
+    }
+    assert_int_equal(at, sizeof sent);
+    assert_memory_equal(came, sent, sizeof sent);
+    memset(came, 0, sizeof came);
+    for (at = have = 0; have < sizeof came;) {
+        n = (int)send(fd, sent + at, sizeof sent - at, MSG_NOSIGNAL);
+        at += n > 0 ? (size_t)n : 0;
+        n = get(&wires[0], came + have, sizeof came - have);
+        assert_true(n >= 0);
+        have += (size_t)n;
+        if (n == 0)
+            turn();
+        quiet = n > 0 ? 0 : quiet + 1;
+        assert_true(quiet < PATIENCE_MS);
+    }
+    assert_memory_equal(came, sent, sizeof sent);
+    assert_int_equal(get(&wires[0], came, 0), 0);
+    assert_int_equal(put(&wires[0], came, 0), 0);
 }
 
 static void no_pcb_left(void **state)
@@ -1179,8 +1220,8 @@ int main(int argc, char **argv)
         TEST(silent_server), TEST(no_server), TEST(closed_while_resolving), TEST(many_look_ups),
         TEST(refused), TEST(unanswered), TEST(no_route), TEST(no_route_for_ipv6), TEST(fin),
         TEST(reset), TEST(closed_by_us), TEST(peer_vanishes), TEST(cuts), TEST(aborts),
-        TEST(unread_data), TEST(no_pcb_left), TEST(no_memory_left), TEST(close_without_memory),
-        TEST(waits),
+        TEST(unread_data), TEST(huge_pieces), TEST(no_pcb_left), TEST(no_memory_left),
+        TEST(close_without_memory), TEST(waits),
         OPERATIONS(0), OPERATIONS(1), OPERATIONS(2), OPERATIONS(3),
         OPERATIONS(4), OPERATIONS(5), OPERATIONS(6), OPERATIONS(7)};
 
