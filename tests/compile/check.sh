@@ -99,6 +99,12 @@ for bad in -DUNSB_STATIC=1 -DUNSB_JSON_DEPTH=7 -DUNSB_JSON_DEPTH=249 -DUNSB_HTTP
     verdict "refused: $bad"
 done
 
+# the port's skeleton, renamed as its first comment says
+sed 's/template/demo/g; s/TEMPLATE/DEMO/g' ../ports/template.h >"$OUT/unsandbox_demo.h"
+sed 's/template/demo/g; s/"demo\.h"/"unsandbox_demo.h"/' compile/port_template.c >"$OUT/demo.c"
+gcc -std=c99 $WARN $INC -I"$OUT" -c "$OUT/demo.c" -o "$OUT/object.o" >"$OUT/log" 2>&1
+verdict "a port made of template.h"
+
 # two static copies in one program
 for cc in "gcc -std=c99" "clang -std=c99" "g++ -x c++ -std=c++11"; do
     { $cc $WARN $INC -DCOPY=copy_one -c compile/static_copy.c -o "$OUT/one.o" &&

@@ -22,7 +22,7 @@ arduino_warn="-Wall -Wextra -Wpedantic -Wconversion -Wcast-align -Wundef"
 # (The core's headers warn; as system headers they would not compile, as avr-g++ takes those for C.)
 arduino_compile() {
     name=$1 source=$2; shift 2
-    if "$@" -x c++ -I.. -I../ports -I../examples/arduino -c "$source" \
+    if "$@" -x c++ -c "$source" \
         -o "$arduino_dir/$name.o" >"$WORK/log" 2>&1 &&
         ! grep -E '^[^ ]*(unsandbox|template|at_client|\.ino|/port_)[^ ]*: (warning|error)' \
             "$WORK/log" >"$WORK/own"; then
@@ -61,12 +61,17 @@ done
 for std in gnu++11 c++11 c++14; do
     # shellcheck disable=SC2086
     arduino_compile "port_arduino, $std" compile/port_arduino.cpp \
-        $arduino_cxx -std=$std $arduino_warn -Wshadow
+        $arduino_cxx -std=$std $arduino_warn -Wshadow -I.. -I../ports
 done
-{ echo '#include <Arduino.h>'; echo '#line 1 "arduino.ino"'; cat ../examples/arduino/arduino.ino; } \
-    >"$arduino_dir/sketch.ino.cpp"
+# in a folder of its own, with what its first comment says must be copied there
+arduino_sketch=$arduino_dir/sketch
+rm -rf "$arduino_sketch" && mkdir "$arduino_sketch" &&
+    cp ../examples/arduino/* ../unsandbox.h ../ports/unsandbox_arduino.h "$arduino_sketch"
+{ echo '#include <Arduino.h>'
+    echo '#line 1 "arduino.ino"'
+    cat ../examples/arduino/arduino.ino; } >"$arduino_sketch/arduino.ino.cpp"
 # shellcheck disable=SC2086
-if arduino_compile sketch "$arduino_dir/sketch.ino.cpp" $arduino_cxx $arduino_warn; then
+if arduino_compile sketch "$arduino_sketch/arduino.ino.cpp" $arduino_cxx $arduino_warn; then
     if arduino_link >"$WORK/log" 2>&1; then
         # 8 KB of RAM: a quarter is left for the stack at the least
         avr-size "$arduino_dir/sketch.elf" | awk 'NR == 2 {flash = $1 + $2; ram = $2 + $3
