@@ -48,7 +48,8 @@ PUBLIC = [
 ]
 
 # Names that would make macros or symbols of the header's own.
-RESERVED = ("DEFAULT", "COUNT", "BEARSSL", "MBEDTLS", "DER", "H")
+RESERVED = ("DEFAULT", "COUNT", "BEARSSL", "MBEDTLS", "DER", "H", "I_UNUSED", "I_LIST", "I_NAME",
+            "I_RSA", "I_EC")
 
 COLUMNS = 100
 
