@@ -85,11 +85,16 @@ firmware_device() {
     count "device [$1]"
 }
 
-# firmware_check IMAGE WIRE PORT SCENARIO RUNS: a scenario, with the programs the service starts in it
+# firmware_check IMAGE WIRE PORT SCENARIO RUNS [WHAT]: a scenario, in which the service starts RUNS
+# programs; WHAT says more for a figure
 firmware_check() {
     before=$(firmware_runs)
     firmware_run "$1" "$2" "$3" "$4"
     grep -E '^(not )?ok - ' "$WORK/firmware.out"
+    case $4 in call | resumed)
+        sed -n "s/^# time: /# figures: $1, $4${6:+ ($6)}, at 32 ns an instruction: /p" \
+            "$WORK/firmware.out" ;;
+    esac
     if [ "$firmware_status" != 0 ]; then
         grep -q '^not ok' "$WORK/firmware.out" || echo "not ok - $4: exit status $firmware_status"
         sed 's/^/#   /' "$WORK/firmware.out"
@@ -193,8 +198,8 @@ if $firmware_built; then
         esac
     done
     {
-        firmware_check check ethernet "${RSA##*:}" call 1
-        firmware_check check_p384 ethernet "${P384##*:}" call 1
+        firmware_check check ethernet "${RSA##*:}" call 1 RSA
+        firmware_check check_p384 ethernet "${P384##*:}" call 1 P-384
         firmware_check check ethernet "${P384##*:}" unsupported 0
     } >"$WORK/tap"
     count "firmware [RSA, P-384]"
