@@ -1115,22 +1115,22 @@ static void unsbi_word_start(unsbi_word *w, const char *list)
 static void unsbi_word_next(unsbi_word *w, const void *text, size_t size, uint8_t fold)
 {
     const uint8_t *p = (const uint8_t *)text, *end = p + size;
-    const char *word = w->word, *next;
+    const char *at = w->word, *next;
     uint8_t matched = w->matched;
 
     while (p < end && matched != UNSBI_NO_WORD) {
-        if (matched != (uint8_t)word[-1] && (uint8_t)word[matched] == (*p | fold)) {
+        if (matched != (uint8_t)at[-1] && (uint8_t)at[matched] == (*p | fold)) {
             matched++;
             p++;
             continue;
         }
-        next = word + (uint8_t)word[-1] + 1;
-        if ((uint8_t)next[-1] <= matched || (matched != 0 && memcmp(next, word, matched) != 0))
+        next = at + (uint8_t)at[-1] + 1;
+        if ((uint8_t)next[-1] <= matched || (matched != 0 && memcmp(next, at, matched) != 0))
             matched = UNSBI_NO_WORD;
-        word = next;
+        at = next;
         w->index++;
     }
-    w->word = word;
+    w->word = at;
     w->matched = matched;
 }
 
@@ -1169,10 +1169,10 @@ static char *unsbi_decimal(uint64_t value, char *end)
 
 static uint64_t unsbi_load64(const void *p)
 {
-    uint64_t word;
+    uint64_t x;
 
-    memcpy(&word, p, 8);
-    return word;
+    memcpy(&x, p, 8);
+    return x;
 }
 #endif
 
@@ -2116,11 +2116,11 @@ static void unsbi_json_value_over(unsb_json_reader *r)
 static int unsbi_json_open(unsb_json_reader *r, bool array)
 {
     uint8_t bit = (uint8_t)(1u << (r->depth & 7));
-    uint8_t *byte = &r->arrays[r->depth >> 3];
+    uint8_t *bits = &r->arrays[r->depth >> 3];
 
     if (r->depth == UNSB_JSON_DEPTH)
         return unsbi_json_fail(r, UNSB_E_JSON_DEPTH);
-    *byte = (uint8_t)((*byte & ~bit) | (array ? bit : 0));
+    *bits = (uint8_t)((*bits & ~bit) | (array ? bit : 0));
     r->depth++;
     r->state = array ? UNSBI_JSON_FIRST_VALUE : UNSBI_JSON_FIRST_KEY;
     return array ? UNSB_JSON_ARRAY_BEGIN : UNSB_JSON_OBJECT_BEGIN;
@@ -3769,13 +3769,13 @@ static int unsbi_text(unsb_client *client, const unsbi_field *field, char *array
 
 static void unsbi_status(unsb_client *client, const char *text, size_t size, bool fresh)
 {
-    unsbi_word *word = &client->u.rx.word;
+    unsbi_word *w = &client->u.rx.word;
     uint8_t found;
 
     if (fresh)
-        unsbi_word_start(word, unsbi_status_names);
-    unsbi_word_next(word, text, size, 0);
-    found = unsbi_word_end(word);
+        unsbi_word_start(w, unsbi_status_names);
+    unsbi_word_next(w, text, size, 0);
+    found = unsbi_word_end(w);
     client->result->status = found == UNSBI_NO_WORD ? UNSB_STATUS_UNKNOWN
                                                     : (unsb_status)unsbi_status_values[found];
 }
