@@ -149,7 +149,8 @@ for cc in gcc i686-linux-gnu-gcc; do
     echo "# figures: bytes, $cc: $(tr '\n' ',' <"$OUT/sizes" | sed 's/,$//; s/,/, /g')"
     column=$([ $cc = gcc ] && echo 3 || echo 4)
     awk -F '|' -v column=$column 'NR == FNR {split($0, f, " "); size[f[1]] = f[2]; next}
-        match($2, /`unsb_[a-z_]*`/) && $3 + 0 > 0 {name = substr($2, RSTART + 1, RLENGTH - 2); n++
+        /^## / {on = /Memory/}
+        on && match($2, /`unsb_[a-z_]*`/) && $3 + 0 > 0 {name = substr($2, RSTART + 1, RLENGTH - 2); n++
             if (size[name] != $column + 0) {print name, "is", size[name]; bad = 1}}
         END {exit bad || n != 4}' "$OUT/sizes" ../README.md >"$OUT/log"
     verdict "the README's figures: $cc"
