@@ -125,6 +125,22 @@ firmware_budget() {
             print (good ? "ok" : "not ok") " - " $1 ": " $2 " of " most[$1]; delete most[$1]}
         END {for (name in most) print "not ok - " name ": not measured"}' \
         "$budget" "$firmware_figures"
+    # to a hundredth: the certificate in an image is made anew each time
+    awk -F '|' 'NR == FNR {split($0, f, " "); value[f[1]] = f[2]; next}
+        function check(name, shown) {
+            gsub(/[ ,]/, "", shown)
+            d = shown - value[name]
+            print ((d < 0 ? -d : d) * 100 <= value[name] ? "ok" : "not ok") " - README.md: " name \
+                ": " shown ", measured: " value[name]
+            n++
+        }
+        /^\| bytes \| over a modem/ {on = 1}
+        on && /^\| flash/ {check("flash.modem", $3); check("flash.ethernet", $4)}
+        on && /^\| of it `unsandbox.h`/ {check("flash.library.modem", $3)}
+        on && /^\| RAM, variables/ {check("ram.modem", $3); check("ram.ethernet", $4)}
+        on && /^\| RAM, stack/ {check("stack.modem", $3); check("stack.ethernet", $4); on = 0}
+        END {if (n != 7) print "not ok - README.md: the table of the device"}' \
+        "$firmware_figures" "$ROOT/README.md"
 }
 
 firmware=$BUILD/firmware
