@@ -46,7 +46,7 @@ has_header() { # for `need`: a check that a C header is there
 }
 
 # matrix_line PORT TARGET VERDICT [FIGURES]: notes for tests/matrix.py what was shown of a port (or
-# of "core", the library itself) on a target. VERDICT is run, compiled or failed.
+# of "core", the library itself) on a target. VERDICT is run, compiled, skipped or failed.
 matrix_line() {
     printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "${4-}" >>"$WORK/matrix"
 }

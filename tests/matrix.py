@@ -4,23 +4,25 @@
     python3 matrix.py write LINES DOCUMENT       brings a document's table up to what ran
 
 LINES is what lib.sh's matrix_line wrote: port, target, verdict and figures, separated by tabs. A
-verdict is "run", "compiled" or "failed"; where one port and target has several lines, the worst
-counts. A document's tables stand between <!-- matrix --> and <!-- /matrix -->:
+verdict is "run", "compiled", "skipped" (the tools could not be had here) or "failed"; where one port
+and target has several lines, a failure counts, else the most that was shown. A document's tables stand between <!-- matrix --> and <!-- /matrix -->:
 
     | port | target | here | figures |
     | --- | --- | --- | --- |
     | posix | Linux | run here in CI | 21 tests |
     | posix | macOS | untested | |
 
-The last column may be absent. A row must not claim more than ran. What ran and has no row is
+The last column may be absent. A row must not claim more than ran; of what was skipped, the claim is
+listed as not checked. What ran and has no row is
 listed, and is no error. `write` sets the third and fourth column of rows that ran, says "untested"
 in the others, and appends rows for the ports it finds in the table already.
 """
 import sys
 
-WORDS = {"run": "run here in CI", "compiled": "compiled here", "failed": "failed here"}
+WORDS = {"run": "run here in CI", "compiled": "compiled here", "skipped": "skipped here",
+         "failed": "failed here"}
 CLAIMS = {"run here in CI": 2, "compiled here": 1, "untested": 0}
-RANK = {"run": 2, "compiled": 1, "failed": -1}
+RANK = {"run": 2, "compiled": 1, "skipped": 0, "failed": -1}
 BEGIN, END = "<!-- matrix -->", "<!-- /matrix -->"
 
 
@@ -39,7 +41,7 @@ def read_lines(path):
             continue
         key, value = tuple(fields[:2]), tuple(fields[2:])
         # a failure outweighs all; else the most that was shown counts, and of equals the last
-        old = found.get(key, ("compiled", ""))
+        old = found.get(key, ("skipped", ""))
         if "failed" in (old[0], value[0]):
             found[key] = old if old[0] == "failed" else value
         elif RANK[value[0]] >= RANK[old[0]]:
@@ -73,7 +75,7 @@ def rows(path):
 def check(found, path):
     """The lines of TAP for one document."""
     _, table = rows(path)
-    problems = []
+    problems, unchecked = [], []
     for _, row in table:
         claim = row[2] if len(row) > 2 else ""
         verdict = found.get((row[0], row[1]), (None, ""))[0] if len(row) > 1 else None
@@ -81,12 +83,14 @@ def check(found, path):
             problems.append("%s: not a claim: %r" % (path, " | ".join(row)))
         elif verdict == "failed":
             problems.append("%s: %s on %s failed" % (path, row[0], row[1]))
+        elif verdict == "skipped" and CLAIMS[claim] > 0:
+            unchecked.append("%s claims %r for %s on %s" % (path, claim, row[0], row[1]))
         elif CLAIMS[claim] > RANK.get(verdict, 0):
             problems.append("%s claims %r for %s on %s; here: %s"
                             % (path, claim, row[0], row[1], WORDS.get(verdict, "it did not run")))
     if not table:
         problems.append("%s has no matrix" % path)
-    return problems, {tuple(row[:2]) for _, row in table}
+    return problems, unchecked, {tuple(row[:2]) for _, row in table}
 
 
 def write(found, path):
@@ -95,11 +99,15 @@ def write(found, path):
     last = {}
     for index, row in table:
         verdict, figures = found.get(tuple(row[:2]), ("untested", ""))
+        if verdict == "skipped":  # it says nothing against what the row says
+            last[row[0]] = index
+            continue
         text = row[:2] + [WORDS.get(verdict, "untested")] + [figures][:width - 3]
         lines[index] = "| " + " | ".join(text) + " |"
         last[row[0]] = index
     have = {tuple(row[:2]) for _, row in table}
-    new = [(last[key[0]], key) for key in found if key not in have and key[0] in last]
+    new = [(last[key[0]], key) for key in found if key not in have and key[0] in last
+           and found[key][0] != "skipped"]
     for index, key in sorted(new, reverse=True):
         verdict, figures = found[key]
         text = list(key) + [WORDS[verdict]] + [figures][:width - 3]
@@ -123,10 +131,12 @@ def main(arguments):
     for error in errors:
         print("not ok - " + error)
     for path in arguments[2:]:
-        problems, keys = check(found, path)
+        problems, unchecked, keys = check(found, path)
         named |= keys
         for problem in problems:
             print("not ok - " + problem)
+        for claim in unchecked:
+            print("ok - # SKIP " + claim)
         if not problems:
             print("ok - %s claims no more than ran" % path)
         failed = failed or bool(problems)

@@ -71,6 +71,20 @@ class Matrix(unittest.TestCase):
         self.ran(("posix", "Linux", "run", "a"), ("posix", "Linux", "compiled", "b"))
         self.assertEqual(self.tool("check", "run here in CI", "untested")[0], 0)
 
+    def test_what_was_skipped_is_said_and_no_failure(self):
+        self.ran(("posix", "Linux", "run", ""), ("lwip", "some board", "skipped", "no tools"))
+        rc, text = self.tool("check", "run here in CI", "run here in CI")
+        self.assertEqual(rc, 0, text)
+        self.assertRegex(text, "(?m)^ok - # SKIP .*'run here in CI' for lwip on some board$")
+        self.assertNotIn("# SKIP", self.tool("check", "run here in CI", "untested")[1])
+        self.assertEqual(self.tool("write")[0], 0)
+        with open(self.path, encoding="utf-8") as file:
+            self.assertIn("| lwip | some board | untested | |\n", file.read())
+        self.ran(("lwip", "some board", "failed", ""))
+        self.assertEqual(self.tool("check", "run here in CI", "run here in CI")[0], 1)
+        self.ran(("posix", "Linux", "skipped", ""))  # elsewhere in the same run
+        self.assertIn("posix on Linux: run here in CI", self.tool("check", "untested", "untested")[1])
+
     def test_lines_and_documents_that_are_none(self):
         self.ran(("posix", "Linux", "run", ""))
         with open(self.path, "w", encoding="utf-8") as file:

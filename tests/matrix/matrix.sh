@@ -101,6 +101,7 @@ row_skipped() { # NAME WHY
     echo "ok - # SKIP $1 ($2)" >"$WORK/tap"
     count "$1"
     printf '%s\t-\t-\t%s\t-\tskipped\n' "$1" "$2" >>"$matrix_table"
+    matrix_line core "$1" skipped "$2"
 }
 
 text_size() { # the code and constants of an object
@@ -328,10 +329,10 @@ compiled "ARMv6-M by clang" "int 32, pointer 32, little-endian" clang --target=a
 compiled "RV32 by clang" "int 32, pointer 32, little-endian" clang --target=riscv32-unknown-elf \
     -march=rv32imc
 compiled "MSP430 by clang" "int 16, pointer 16, little-endian" clang --target=msp430-none-elf
-if can "Z80 and STM8" "command -v sdcc" sdcc; then
+can "Z80" "command -v sdcc" sdcc &&
     compiled_sdcc "Z80" "int 16, pointer 16, little-endian" -mz80
+can "STM8" "command -v sdcc" sdcc &&
     compiled_sdcc "STM8" "int 16, pointer 16, big-endian" -mstm8
-fi
 
 say ""
 { printf 'machine\tcompiler\tintegers\ttests\tbytes\n'; cat "$matrix_table"; } | awk -F '\t' '
