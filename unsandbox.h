@@ -218,7 +218,8 @@
  * 9. WHAT A PORT OWES
  * ======================================================================
  *
- * The contract of the five functions is with unsb_transport_class in >>types. A checklist:
+ * The contract of the five functions is with unsb_transport_class in >>types; ports/template.h is a
+ * skeleton, tests/ports/conformance.h a suite that a port should pass. A checklist:
  *
  *   - connect, send and recv return at once when they cannot go on (0; connect: UNSB_PENDING), with
  *     everything kept, and are called again. In a non-blocking client that includes resolving.
@@ -261,7 +262,8 @@
  *
  * Of the library: requests below 4 GB; responses below 4 GB where pointers have 32 bits, to memory
  * or to a sink; a response's head of 32 KB; JSON 32 deep; job ids of 63 bytes. It asks for no
- * content coding and understands none. HTTP/1.1 alone.
+ * content coding and understands none: one that comes unasked is an error where JSON is read, and
+ * reaches the caller of unsb_request() as it is. HTTP/1.1 alone.
  */
 #ifndef UNSANDBOX_H
 #define UNSANDBOX_H
@@ -1028,8 +1030,8 @@ extern "C" {
 
 #define UNSBI_INT_MAX ((size_t)((unsigned)-1 >> 1))
 
-/* For what is called near the bottom of the stack and returns before it grows: inlined, its
- * variables would lie beneath all the rest. */
+/* Not inlined: what returns before the stack grows, as its variables would lie beneath all the rest,
+ * and what is called from several places. */
 #if defined(__GNUC__)
 #define UNSBI_APART static __attribute__((noinline))
 #else
@@ -3138,6 +3140,11 @@ static bool unsbi_http_digit(unsb_http *h, uint8_t base, uint8_t digit)
     return h->number >= n;
 }
 
+UNSBI_APART void unsbi_http_letter(unsb_http *h, uint8_t c)
+{
+    unsbi_word_next(&h->token, &c, 1, 0x20);
+}
+
 static void unsbi_http_element_start(unsb_http *h)
 {
     h->number = 0;
@@ -3207,7 +3214,7 @@ static int unsbi_http_value(unsb_http *h, uint8_t c)
             return UNSB_E_HTTP;
         return unsbi_http_digit(h, 10, (uint8_t)(c - '0')) ? UNSB_PENDING : UNSB_E_RESPONSE_SIZE;
     }
-    unsbi_word_next(&h->token, h->spaced ? "" : (const char *)&c, 1, 0x20);
+    unsbi_http_letter(h, h->spaced ? '\0' : c);
     return UNSB_PENDING;
 }
 
@@ -3316,7 +3323,7 @@ static int unsbi_http_line(unsb_http *h, uint8_t c)
     if (!unsbi_is_token_char(c))
         return UNSB_E_HTTP;
     unsbi_word_start(&h->token, unsbi_http_fields);
-    unsbi_word_next(&h->token, &c, 1, 0x20);
+    unsbi_http_letter(h, c);
     h->state = UNSBI_HTTP_NAME;
     return UNSB_PENDING;
 }
@@ -3331,7 +3338,7 @@ static int unsbi_http_name(unsb_http *h, uint8_t c)
     }
     if (!unsbi_is_token_char(c)) /* section 5.1: not even white space before the colon */
         return UNSB_E_HTTP;
-    unsbi_word_next(&h->token, &c, 1, 0x20);
+    unsbi_http_letter(h, c);
     return UNSB_PENDING;
 }
 

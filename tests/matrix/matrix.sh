@@ -267,14 +267,11 @@ if can "Windows (Wine)" "command -v x86_64-w64-mingw32-gcc" gcc-mingw-w64-x86-64
     machine "Windows (Wine)" on_wine x86_64-w64-mingw32-gcc -O1
     matrix_suffix=
 fi
-# 842 MB are too many to download for one machine: where it is there already
-if ! command -v emcc >/dev/null 2>&1; then
-    row_skipped "WebAssembly" "emscripten is not installed, and large"
-elif can "WebAssembly" "command -v node" nodejs; then
+if can "WebAssembly (node)" "command -v emcc" emscripten "command -v node" nodejs; then
     matrix_suffix=js matrix_size=/usr/lib/llvm-14/bin/llvm-size
     matrix_link="-sALLOW_MEMORY_GROWTH=1 -sEXIT_RUNTIME=1"
     export NODE_PATH=/usr/share/nodejs
-    machine "WebAssembly" on_node emcc -O1
+    machine "WebAssembly (node)" on_node emcc -O1
     matrix_suffix='' matrix_link='' matrix_size=''
 fi
 
