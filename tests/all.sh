@@ -22,9 +22,8 @@ count "examples/demo.sh"
 . "$ROOT/tests/firmware/firmware.sh"
 
 say "== valgrind: reads of what was never written"
-build "valgrind" "$BUILD/valgrind" "$parts $client test_posix test_bearssl $tls" CC=gcc CFLAGS="-O2 -g" &&
-    for name in test_base64 test_http test_sign test_request test_client test_posix test_bearssl \
-        $tls; do
+build "valgrind" "$BUILD/valgrind" "$parts $client $ports" CC=gcc CFLAGS="-O2 -g" &&
+    for name in test_base64 test_http test_sign test_request test_client $ports; do
         suite "valgrind" "$BUILD/valgrind/$name" \
             "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite"
     done
