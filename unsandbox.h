@@ -1030,8 +1030,8 @@ extern "C" {
 
 #define UNSBI_INT_MAX ((size_t)((unsigned)-1 >> 1))
 
-/* Not inlined: what returns before the stack grows, as its variables would lie beneath all the rest,
- * and what is called from several places. */
+/* Not inlined: what returns before the stack grows, as its variables would lie beneath all the
+ * rest, and what is called from several places. */
 #if defined(__GNUC__)
 #define UNSBI_APART static __attribute__((noinline))
 #else
