@@ -264,6 +264,8 @@ if can "Windows (Wine)" "command -v x86_64-w64-mingw32-gcc" gcc-mingw-w64-x86-64
     "command -v wine" wine; then
     matrix_suffix=exe
     (WINEDEBUG=-all timeout 300 wine cmd /c exit) >/dev/null 2>&1 # which sets wine up
+    # its server would end after 3 s without a program, and a program that starts just then fail
+    (WINEDEBUG=-all; export WINEDEBUG; timeout 60 wineserver -w; wineserver -p60) >/dev/null 2>&1
     machine "Windows (Wine)" on_wine x86_64-w64-mingw32-gcc -O1
     matrix_suffix=
 fi

@@ -89,6 +89,9 @@ if windows_build_bearssl >"$WORK/make.log" 2>&1; then
     # A prefix of its own, so that it can be stopped and removed without a look at what else runs.
     windows_run="env -u DISPLAY WINEPREFIX=$windows/prefix WINEDEBUG=-all"
     $windows_run wine wineboot -i >"$WORK/errors" 2>&1
+    # its server would end after 3 s without a program, and a program that starts just then fail
+    $windows_run wineserver -w >>"$WORK/errors" 2>&1
+    $windows_run wineserver -p >>"$WORK/errors" 2>&1
     windows_certificates
     windows_start_services
     TARGET="Windows (Wine)"
