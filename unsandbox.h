@@ -229,9 +229,9 @@
  *   - close may come at any time, more than once; connect may follow it.
  *   - wait returns UNSB_OK early rather than late, and UNSB_E_TIMEOUT after the time given.
  *   - No signal (SIGPIPE) and no exception leaves the port.
- *   - A TLS port checks the certificate's chain, dates and name, always. An end without
- *     close_notify is an error. If it waits for something else than it is asked for, it has
- *     `interest`.
+ *   - A TLS port checks the certificate's name, and its chain and dates or, in their place, a
+ *     pinned key; always. An end without close_notify is an error. If it waits for something else
+ *     than it is asked for, it has `interest`.
  *
  * ======================================================================
  * 10. SECURITY
