@@ -5,7 +5,8 @@
 
 LINES is what lib.sh's matrix_line wrote: port, target, verdict and figures, separated by tabs. A
 verdict is "run", "compiled", "skipped" (the tools could not be had here) or "failed"; where one port
-and target has several lines, a failure counts, else the most that was shown. A document's tables stand between <!-- matrix --> and <!-- /matrix -->:
+and target has several lines, a failure counts, else the most that was shown. A document's tables
+stand between <!-- matrix --> and <!-- /matrix -->:
 
     | port | target | here | figures |
     | --- | --- | --- | --- |
@@ -13,8 +14,7 @@ and target has several lines, a failure counts, else the most that was shown. A 
     | posix | macOS | untested | |
 
 The last column may be absent. A row must not claim more than ran; of what was skipped, the claim is
-listed as not checked. What ran and has no row is
-listed, and is no error. `write` sets the third and fourth column of rows that ran, says "untested"
+listed as not checked. What ran and has no row is listed, and is no error. `write` sets the third and fourth column of rows that ran, says "untested"
 in the others, and appends rows for the ports it finds in the table already.
 """
 import sys
