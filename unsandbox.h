@@ -3466,7 +3466,7 @@ static size_t unsbi_text_run(const uint8_t *data, size_t size)
 }
 
 /* How many bytes need no closer look: the rest of a line that does not matter, or whole lines of
- * fields that do not, which their names' lengths and first letters tell. */
+ * fields that do not, and the name of one that does. */
 static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
 {
     size_t i = 0, at, length;
