@@ -494,6 +494,10 @@ enum { UNSB_READABLE = 1, UNSB_WRITABLE = 2 };
  *          a TLS layer that must send before it can receive turns UNSB_READABLE into
  *          UNSB_WRITABLE. NULL: the same. Only layers, and ports that wait for something else while
  *          they connect, need it.
+ * drop     Gives up this process's copy of the connection and all that it holds, as close does, but
+ *          without a word on the wire: a layer sends no close_notify, the bottom closes its socket
+ *          without a shutdown or reset. A child after fork() calls it by way of unsb_drop(), as the
+ *          connection goes on in its parent. NULL: close does no more than that.
  *
  * Errors are the UNSB_E_ codes -30 to -49, or codes of the port's own at UNSB_E_USER or below; all
  * reach the caller unchanged. */
@@ -504,6 +508,7 @@ typedef struct unsb_transport_class {
     void (*close)(void *context);
     int (*wait)(void *context, int interest, uint32_t timeout_ms);
     int (*interest)(void *context, int interest);
+    void (*drop)(void *context);
 } unsb_transport_class;
 
 typedef struct unsb_transport {
@@ -978,6 +983,9 @@ UNSB_API int unsb_interest(unsb_client *client, uint32_t *timeout_ms);
 UNSB_API void unsb_abort(unsb_client *client);
 /* Ends the client: aborts, closes the connection, and wipes the I/O buffer and the client. */
 UNSB_API void unsb_close(unsb_client *client);
+/* Ends the copy of a client that a child process got by fork(), in silence: nothing is sent, and the
+ * connection goes on in the parent. Otherwise as unsb_close(). */
+UNSB_API void unsb_drop(unsb_client *client);
 
 /* A sentence for a code, static and in ASCII; "" for an unknown one or with UNSB_ERROR_TEXT 0. */
 UNSB_API const char *unsb_error_text(int error);
@@ -5026,6 +5034,19 @@ UNSB_API void unsb_abort(unsb_client *client)
         client->flags |= UNSBI_ABORT;
     else if (client->state != UNSBI_IDLE)
         unsbi_stop(client, UNSB_E_ABORTED);
+}
+
+UNSB_API void unsb_drop(unsb_client *client)
+{
+    const unsb_transport *t = &client->config.transport;
+
+    if ((client->flags & UNSBI_ENTERED) != 0)
+        return;
+    if ((client->flags & UNSBI_CONNECTED) != 0 && t->vtable->drop != NULL) {
+        t->vtable->drop(t->context);
+        client->flags &= (uint8_t)~UNSBI_CONNECTED;
+    }
+    unsb_close(client);
 }
 
 UNSB_API void unsb_close(unsb_client *client)

@@ -221,7 +221,7 @@ static int unsbi_template_wait(void *context, int interest, uint32_t timeout_ms)
 
 static const unsb_transport_class unsbi_template_class = {
     unsbi_template_connect, unsbi_template_send, unsbi_template_recv,
-    unsbi_template_close,   unsbi_template_wait, NULL};
+    unsbi_template_close,   unsbi_template_wait, NULL, NULL};
 
 UNSBI_TEMPLATE_FN unsb_transport unsb_template_transport(unsb_template *t, void *platform)
 {

@@ -242,7 +242,7 @@ static int unsbi_arduino_wait(void *context, int interest, uint32_t timeout_ms)
 
 static const unsb_transport_class unsbi_arduino_class = {
     unsbi_arduino_connect, unsbi_arduino_send, unsbi_arduino_recv,
-    unsbi_arduino_close,   unsbi_arduino_wait, NULL};
+    unsbi_arduino_close,   unsbi_arduino_wait, NULL, NULL};
 
 UNSBI_ARDUINO_FN unsb_transport unsb_arduino_transport(unsb_arduino *tcp, Client *client)
 {

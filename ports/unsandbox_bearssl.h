@@ -1284,11 +1284,11 @@ static int unsbi_bearssl_wait(void *context, int interest, uint32_t timeout_ms)
 
 static const unsb_transport_class unsbi_bearssl_class = {
     unsbi_bearssl_connect, unsbi_bearssl_send, unsbi_bearssl_recv,
-    unsbi_bearssl_close,   unsbi_bearssl_wait, unsbi_bearssl_interest};
+    unsbi_bearssl_close,   unsbi_bearssl_wait, unsbi_bearssl_interest, NULL};
 
 static const unsb_transport_class unsbi_bearssl_class_without_wait = {
     unsbi_bearssl_connect, unsbi_bearssl_send, unsbi_bearssl_recv, unsbi_bearssl_close, NULL,
-    unsbi_bearssl_interest};
+    unsbi_bearssl_interest, NULL};
 
 UNSBI_BEARSSL_FN unsb_transport unsb_bearssl_transport(unsb_bearssl *tls,
                                                        const unsb_bearssl_config *config)

@@ -606,10 +606,11 @@ static int unsbi_lwip_wait(void *context, int interest, uint32_t timeout_ms)
 
 static const unsb_transport_class unsbi_lwip_class = {unsbi_lwip_connect, unsbi_lwip_send,
                                                       unsbi_lwip_recv,    unsbi_lwip_close,
-                                                      unsbi_lwip_wait,    NULL};
+                                                      unsbi_lwip_wait,    NULL,
+                                                      NULL};
 
 static const unsb_transport_class unsbi_lwip_class_without_wait = {
-    unsbi_lwip_connect, unsbi_lwip_send, unsbi_lwip_recv, unsbi_lwip_close, NULL, NULL};
+    unsbi_lwip_connect, unsbi_lwip_send, unsbi_lwip_recv, unsbi_lwip_close, NULL, NULL, NULL};
 
 UNSBI_LWIP_FN unsb_transport unsb_lwip_transport(unsb_lwip *lwip, const unsb_lwip_config *config)
 {

@@ -1126,11 +1126,11 @@ static int unsbi_mbedtls_wait(void *context, int interest, uint32_t timeout_ms)
 
 static const unsb_transport_class unsbi_mbedtls_class = {
     unsbi_mbedtls_connect, unsbi_mbedtls_send, unsbi_mbedtls_recv,
-    unsbi_mbedtls_close,   unsbi_mbedtls_wait, unsbi_mbedtls_interest};
+    unsbi_mbedtls_close,   unsbi_mbedtls_wait, unsbi_mbedtls_interest, NULL};
 
 static const unsb_transport_class unsbi_mbedtls_class_without_wait = {
     unsbi_mbedtls_connect, unsbi_mbedtls_send, unsbi_mbedtls_recv, unsbi_mbedtls_close, NULL,
-    unsbi_mbedtls_interest};
+    unsbi_mbedtls_interest, NULL};
 
 UNSBI_MBEDTLS_FN unsb_transport unsb_mbedtls_transport(unsb_mbedtls *tls,
                                                        const unsb_mbedtls_config *config)

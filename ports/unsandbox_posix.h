@@ -740,7 +740,8 @@ static int unsbi_posix_wait(void *context, int interest, uint32_t timeout_ms)
 
 static const unsb_transport_class unsbi_posix_class = {unsbi_posix_connect, unsbi_posix_send,
                                                        unsbi_posix_recv,    unsbi_posix_close,
-                                                       unsbi_posix_wait,    unsbi_posix_interest};
+                                                       unsbi_posix_wait,    unsbi_posix_interest,
+                                                       NULL};
 
 UNSBI_POSIX_FN unsb_transport unsb_posix_transport(unsb_posix *tcp)
 {

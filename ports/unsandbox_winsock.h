@@ -741,7 +741,7 @@ static int unsbi_winsock_wait(void *context, int interest, uint32_t timeout_ms)
 
 static const unsb_transport_class unsbi_winsock_class = {
     unsbi_winsock_connect, unsbi_winsock_send, unsbi_winsock_recv,
-    unsbi_winsock_close,   unsbi_winsock_wait, unsbi_winsock_interest};
+    unsbi_winsock_close,   unsbi_winsock_wait, unsbi_winsock_interest, NULL};
 
 UNSBI_WINSOCK_FN unsb_transport unsb_winsock_transport(unsb_winsock *tcp)
 {

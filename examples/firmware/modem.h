@@ -170,7 +170,8 @@ static int modem_wait(void *context, int interest, uint32_t timeout_ms)
 static unsb_transport modem_transport(modem *m)
 {
     static const unsb_transport_class table = {modem_connect, modem_send, modem_recv,
-                                               modem_close,   modem_wait, NULL};
+                                               modem_close,   modem_wait, NULL,
+                                               NULL};
     unsb_transport transport = {&table, m};
 
     return transport;

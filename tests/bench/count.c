@@ -102,7 +102,8 @@ static uint32_t stage_unix(void *context)
 }
 
 static const unsb_transport_class stage_class = {stage_connect, stage_send, stage_recv,
-                                                 stage_close,   stage_wait, NULL};
+                                                 stage_close,   stage_wait, NULL,
+                                                 NULL};
 static stage the_stage;
 static unsb_client client;
 static unsb_result result;

@@ -273,7 +273,7 @@ static int start_network(void)
 static void set_up(void)
 {
     static const unsb_transport_class tap = {tap_connect, tap_send, tap_recv,
-                                             tap_close,   tap_wait, NULL};
+                                             tap_close,   tap_wait, NULL, NULL};
 
     secure = tls_defaults();
     secure.inner = (unsb_transport){&tap, NULL};

@@ -123,7 +123,8 @@ static int operation(unsb_client *client, uint8_t which, unsb_result *result)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const unsb_transport_class vtable = {peer_connect, peer_send, peer_recv,
-                                                peer_close,   peer_wait, NULL};
+                                                peer_close,   peer_wait, NULL,
+                                                NULL};
     static const uint16_t sizes[] = {128, 129, 200, 512, 4096};
     unsb_client client;
     unsb_config config;

@@ -385,7 +385,8 @@ static uint32_t wire_unix(void *context)
 }
 
 static const unsb_transport_class wire_class = {wire_connect, wire_send, wire_recv,
-                                                wire_close,   wire_wait, NULL};
+                                                wire_close,   wire_wait, NULL,
+                                                NULL};
 static unsb_client client;
 static unsb_result result;
 static char buffer[512], out_text[32], err_text[16];

@@ -214,7 +214,8 @@ static inline unsb_transport conf_shaper(unsb_transport *inner)
 {
     static const unsb_transport_class shaper = {conf_shaper_connect, conf_shaper_send,
                                                 conf_shaper_recv,    conf_shaper_close,
-                                                conf_shaper_wait,    conf_shaper_interest};
+                                                conf_shaper_wait,    conf_shaper_interest,
+                                                NULL};
     unsb_transport transport;
 
     transport.vtable = &shaper;
@@ -1236,7 +1237,8 @@ static void conf_client_begin(bool nonblocking, size_t buffer_size)
 {
     static const unsb_transport_class drive = {conf_drive_connect, conf_drive_send,
                                                conf_drive_recv,    conf_drive_close,
-                                               conf_drive_wait,    conf_drive_interest};
+                                               conf_drive_wait,    conf_drive_interest,
+                                               NULL};
     memset(&conf_config, 0, sizeof conf_config);
     memset(&conf_result, 0, sizeof conf_result);
     memset(&conf_served, 0, sizeof conf_served);

@@ -408,9 +408,11 @@ static inline int io_wait(void *context, int interest, uint32_t timeout_ms)
 }
 
 static const unsb_transport_class io_blocking = {io_connect, io_send, io_recv,
-                                                 io_close,   io_wait, NULL};
+                                                 io_close,   io_wait, NULL,
+                                                 NULL};
 static const unsb_transport_class io_nonblocking = {io_connect, io_send, io_recv,
-                                                    io_close,   NULL,    NULL};
+                                                    io_close,   NULL,    NULL,
+                                                    NULL};
 
 /* Keeps nothing of what was there: io_free() comes first. */
 static inline void io_setup(script_io *io, const io_script *scripts, size_t count)

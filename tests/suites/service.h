@@ -626,7 +626,8 @@ static inline int tap_interest(void *context, int interest)
 }
 
 static const unsb_transport_class tap_class = {tap_connect, tap_send, tap_recv,
-                                               tap_close,   tap_wait, tap_interest};
+                                               tap_close,   tap_wait, tap_interest,
+                                               NULL};
 
 static inline unsb_transport tap_transport(tap *t, unsb_transport inner)
 {
