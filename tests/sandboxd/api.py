@@ -9,14 +9,13 @@ import threading
 import time
 import urllib.parse
 
+from faults import Faults
 from jobs import no_such_job
-from validate import parse_execute, parse_json, parse_query, parse_run
-from wire import Injected, Refusal, Response
+from validate import Rules, parse_execute, parse_json, parse_query, parse_run
+from wire import Refusal, Response
 
 CLOCK_DRIFT = 300
 RATE_WINDOW = 60.0
-
-_PROXY_PAGE = b"<html><head><title>%d</title></head><body><h1>Try again</h1></body></html>\n"
 
 
 class Ticket:
@@ -36,12 +35,12 @@ class Api:
         self.options = options
         self.languages = languages
         self.table = table
+        self.rules = Rules(options)
+        self.faults = Faults(options, self.forget)
         self.keys = set(options.key)
         self.pairs = dict(options.key_pair)
         self._lock = threading.Lock()
         self._recent = {}
-        self._requests = 0
-        self._gets = 0
         self._routes = {
             "execute": {"POST": self.execute},
             "execute/async": {"POST": self.execute_async},
@@ -50,6 +49,7 @@ class Api:
             "jobs": {"GET": self.list_jobs},
             "jobs/{id}": {"GET": self.get_job, "DELETE": self.delete_job},
             "languages": {"GET": self.list_languages},
+            "health": {"GET": self.health, "HEAD": self.health},
             "keys/validate": {"POST": self.validate_key},
         }
 
@@ -57,28 +57,12 @@ class Api:
 
     def admit(self, request):
         """Everything that can be refused by the head alone. Returns the ticket for serve()."""
-        self._inject_faults(request)
+        self.faults.request(request)
         ticket = self._route(request)
         self._authorize(ticket)
         self._limit_rate(ticket)
         self._check_body_fields(request)
         return ticket
-
-    def _inject_faults(self, request):
-        with self._lock:
-            self._requests += 1
-            count = self._requests
-            if request.method == "GET":
-                self._gets += 1
-            gets = self._gets
-        first = self.options.fail_first
-        if first and count <= first[0]:
-            raise Injected(_fault(first[1]))
-        every = self.options.flaky
-        if every and request.method == "GET" and gets % every == 0:
-            # In turn the two ways a poll fails in passing: an answer from a proxy, and none.
-            drop = (gets // every) % 2 == 0
-            raise Injected(_fault(503, drop))
 
     def _route(self, request):
         try:
@@ -102,6 +86,10 @@ class Api:
 
     def _authorize(self, ticket):
         request = ticket.request
+        open_to_all = (self.options.open_languages
+                       and ticket.handler in (self.list_languages, self.health))
+        if open_to_all and request.header("x-signature") is None:
+            return
         value = request.header("authorization")
         if value is None:
             raise _unauthorized("missing_authorization", "no Authorization header field")
@@ -112,7 +100,11 @@ class Api:
         signed = (request.header("x-timestamp") is not None
                   or request.header("x-signature") is not None)
         ticket.owner = key
-        if key in self.pairs:
+        if key in self.options.expired_key:
+            if ticket.handler != self.validate_key:
+                raise _unauthorized("invalid_api_key", "the key has expired", reason="expired")
+            ticket.known = False
+        elif key in self.pairs:
             self._check_timestamp(request)
             if request.header("x-signature") is None:
                 raise _unauthorized("missing_signature", "a public key needs X-Signature")
@@ -122,6 +114,8 @@ class Api:
         elif key in self.keys:
             if signed:
                 raise _unauthorized("invalid_signature", "this key is no pair's public key")
+            if self.options.signed_only:
+                raise _unauthorized("missing_signature", "only signed requests are taken here")
         elif ticket.handler == self.validate_key:
             ticket.known = False
         else:
@@ -186,19 +180,26 @@ class Api:
             raise _unauthorized("invalid_signature", "the signature does not match the request")
 
     def execute(self, ticket, body):
-        return self._run_now(ticket, parse_execute(body, self.languages))
+        return self._run_now(ticket, parse_execute(body, self.languages, self.rules))
 
     def execute_async(self, ticket, body):
-        return self._run_later(ticket, parse_execute(body, self.languages))
+        return self._run_later(ticket, parse_execute(body, self.languages, self.rules))
 
     def run(self, ticket, body):
-        return self._run_now(ticket, parse_run(ticket.request.query, body, self.languages))
+        return self._run_now(ticket, self._parse_run(ticket, body))
 
     def run_async(self, ticket, body):
-        return self._run_later(ticket, parse_run(ticket.request.query, body, self.languages))
+        return self._run_later(ticket, self._parse_run(ticket, body))
+
+    def _parse_run(self, ticket, body):
+        return parse_run(ticket.request.query, body, self.languages, self.rules)
 
     def _run_now(self, ticket, spec):
+        if self.options.pending != "no":
+            return self._run_later(ticket, spec, int(self.options.pending))
         job = self.table.execute(ticket.owner, spec)
+        if job.forgotten:
+            return Response(503, b"", drop=True)  # the service went down with it
         report = job.report
         if report.result is None:
             raise Refusal(500, "execution_failed", report.error, job_id=job.id)
@@ -209,53 +210,55 @@ class Api:
             answer[name] = value
         if report.error is not None:
             answer["error"] = report.error
-        return Response(200, answer)
+        return Response(200, answer, kind="result")
 
-    def _run_later(self, ticket, spec):
+    def _run_later(self, ticket, spec, status=202):
+        answer = {"status": "pending"}
+        if spec.detected:
+            answer["detected_language"] = spec.language
         job = self.table.submit(ticket.owner, spec)
-        return Response(202, {"job_id": job.id, "status": "pending"})
+        return Response(status, dict(job_id=job.id, **answer), kind="accepted")
 
     def get_job(self, ticket, _body):
         job = self.table.find(ticket.owner, ticket.argument)
-        with self._lock:
-            job.polls += 1
-            early = job.polls <= self.options.early_404
-        if early:
+        if self.faults.poll(job):
             raise no_such_job()
-        return Response(200, self.table.describe(job))
+        return Response(200, self.table.describe(job), kind="job")
 
     def delete_job(self, ticket, _body):
         job = self.table.cancel(ticket.owner, ticket.argument)
-        return Response(200, {"message": "Job cancelled", "job_id": job.id,
-                              "result": job.report.result})
+        return Response(200, self.table.describe(job), kind="cancelled")
 
     def list_jobs(self, ticket, _body):
-        return Response(200, {"jobs": [job.summary() for job in self.table.active(ticket.owner)]})
+        return Response(200, self.table.active(ticket.owner), kind="jobs")
 
     def list_languages(self, _ticket, _body):
-        return Response(200, {"languages": sorted(self.languages)})
+        return Response(200, sorted(self.languages), kind="languages")
+
+    def health(self, _ticket, _body):
+        return Response(200, {"status": "ok"})
+
+    def forget(self):
+        self.table.forget_all()
 
     def validate_key(self, ticket, body):
         if body and not isinstance(parse_json(body), dict):
             raise Refusal(400, "invalid_request", "the body is not a JSON object")
         if not ticket.known:
-            return Response(200, {"valid": False, "reason": "unknown_key"})
-        answer = {"valid": True, "tier": "local"}
+            answer = {"valid": False, "reason": "unknown_key"}
+            if ticket.owner in self.options.expired_key:
+                answer.update(reason="expired", public_key=ticket.owner)
+            return Response(200, answer, kind="key")
+        answer = {"valid": True, "tier": "local", "public_key": ticket.owner}
         if self.options.rate_limit:
             answer.update(rate_per_minute=self.options.rate_limit, burst=self.options.rate_limit)
         if self.options.concurrency:
             answer["concurrency"] = self.options.concurrency
-        return Response(200, answer)
+        return Response(200, answer, kind="key")
 
 
-def _unauthorized(error, message):
-    return Refusal(401, error, message, headers=[("WWW-Authenticate", "Bearer")])
-
-
-def _fault(status, drop=False):
-    """What a proxy before the service might answer: HTML, not JSON."""
-    headers = [("Retry-After", "0")] if status in (429, 503) else []
-    return Response(status, _PROXY_PAGE % status, headers, "text/html", drop)
+def _unauthorized(error, message, **members):
+    return Refusal(401, error, message, headers=[("WWW-Authenticate", "Bearer")], **members)
 
 
 def _is_type(value, wanted):

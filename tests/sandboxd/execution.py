@@ -1,6 +1,7 @@
 """One execution from its request to its result: files, compiler, program, artifacts, clean-up."""
 
 import base64
+import json
 import os
 import shutil
 import stat
@@ -17,11 +18,34 @@ class Workspace:
         self.work = os.path.join(self.root, "work")
         self.build = os.path.join(self.root, "build")
         self.temp = os.path.join(self.root, "tmp")
+        self.input = os.path.join(self.root, "input")
         for path in (self.root, self.work, self.build, self.temp):
             os.mkdir(path, 0o700)
 
     def remove(self):
         remove_tree(self.root)
+
+
+def base_env(space):
+    return {"PATH": CHILD_PATH, "HOME": space.work, "LANG": "C.UTF-8", "TMPDIR": space.temp}
+
+
+def write_files(folder, files):
+    """Writes pairs of name and content. Returns what is to be said about those left out."""
+    notes = b""
+    for index, (name, content) in enumerate(files):
+        raw = name.encode("utf-8")
+        longest = max(len(part) for part in raw.split(b"/"))
+        if longest > 255:
+            # The limit of the API is in characters, the file system's in bytes, and lower.
+            notes += (b"sandboxd: input file %d left out: this system cannot hold a file "
+                      b"name of %d bytes\n" % (index, longest))
+            continue
+        path = os.path.join(os.fsencode(folder), raw)
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        with open(path, "xb") as handle:
+            handle.write(content)
+    return notes
 
 
 def remove_tree(path):
@@ -46,11 +70,12 @@ class Report:
 
 
 class Executor:
-    def __init__(self, runner, languages, base, max_output):
+    def __init__(self, runner, languages, base, max_output, inputs):
         self.runner = runner
         self.languages = languages
         self.base = base
         self.max_output = max_output
+        self.inputs = inputs
 
     def execute(self, job_id, spec, control):
         workspace = None
@@ -75,7 +100,6 @@ class _Execution:
         self.deadline = self.started + spec.ttl
         self.notes = b""
         self.artifacts = []
-        self.artifact_error = None
         self.binary = os.path.join(workspace.build, "a.out")
 
     def perform(self):
@@ -91,32 +115,31 @@ class _Execution:
         else:
             command = self.language.command + [source]
             if self.spec.return_wasm_artifact:
-                self.artifact_error = "no WebAssembly from %s here" % self.language.name
+                self._lack_wasm("no WebAssembly from %s here" % self.language.name)
         env = self._base_env()
         env.update(self.spec.env)
         return self._report(self._run(command, env))
 
     def _base_env(self):
-        return {"PATH": CHILD_PATH, "HOME": self.space.work, "LANG": "C.UTF-8",
-                "TMPDIR": self.space.temp}
+        env = base_env(self.space)
+        env.update(self.executor.inputs.env(self.space))
+        # So that a test sees what of its request arrived.
+        if self.spec.vcpu is not None:
+            env["SANDBOXD_VCPU"] = str(self.spec.vcpu)
+        if self.spec.extra:
+            env["SANDBOXD_EXTRA"] = json.dumps(self.spec.extra)
+        return env
 
     def _run(self, command, env):
         network = self.spec.network_mode == "semitrusted"
         return self.executor.runner.run(command, self.space.work, env, network, self.deadline,
-                                        self.control, self.executor.max_output)
+                                        self.control, self.executor.max_output,
+                                        self.executor.inputs.mount(self.space))
 
     # ---- input -------------------------------------------------------------------------
 
     def _write_files(self):
-        for index, (name, content) in enumerate(self.spec.files):
-            raw = name.encode("utf-8")
-            if len(raw) > 255:
-                # The limit of the API is in characters, the file system's in bytes, and lower.
-                self.notes += (b"sandboxd: input file %d left out: this system cannot hold a file "
-                               b"name of %d bytes\n" % (index, len(raw)))
-                continue
-            with open(os.path.join(os.fsencode(self.space.work), raw), "xb") as handle:
-                handle.write(content)
+        self.notes += write_files(self.executor.inputs.folder(self.space), self.spec.files)
 
     def _write_source(self):
         """The source lies among the input files, so that it can import them. Returns its name."""
@@ -142,40 +165,48 @@ class _Execution:
 
     def _add_artifacts(self, source):
         if self.spec.return_artifact:
-            self._add_artifact("a.out", self.binary)
+            self._add_artifact("artifact", "a.out", self.binary)
         if not self.spec.return_wasm_artifact:
             return
         if not self.language.wasm:
-            self.artifact_error = "no WebAssembly from %s here" % self.language.name
+            self._lack_wasm("no WebAssembly from %s here" % self.language.name)
             return
         module = os.path.join(self.space.build, "a.wasm")
         outcome = self._compile(self.language.wasm, source, module)
         if outcome.ended == "exit" and outcome.exit_code == 0:
-            self._add_artifact("a.wasm", module)
+            self._add_artifact("wasm_artifact", "a.wasm", module)
         else:
             self.notes += outcome.stderr
-            self.artifact_error = "the code does not compile to freestanding WebAssembly"
+            self._lack_wasm("the code does not compile to freestanding WebAssembly")
 
-    def _add_artifact(self, name, path):
+    def _lack_wasm(self, error):
+        self.artifacts.append({"kind": "wasm_artifact", "error": error})
+
+    def _add_artifact(self, kind, name, path):
         with open(path, "rb") as handle:
             content = base64.b64encode(handle.read()).decode("ascii")
-        self.artifacts.append({"filename": name, "content_base64": content})
+        self.artifacts.append({"kind": kind, "filename": name, "content_base64": content})
 
     # ---- output ------------------------------------------------------------------------
 
     def _report(self, outcome):
         status = {"exit": "completed", "output": "failed"}.get(outcome.ended, outcome.ended)
-        error = self.artifact_error
+        error = None
         if outcome.ended == "timeout":
             error = "execution timed out after %d s" % self.spec.ttl
         elif outcome.ended == "output":
             error = "output_limit_exceeded"
         success = outcome.ended == "exit" and outcome.exit_code == 0
         stderr = outcome.stderr + self.notes
-        result = make_result(self.spec, success, outcome.stdout.decode("utf-8", "replace"),
-                             stderr.decode("utf-8", "replace"), outcome.exit_code, self.artifacts,
-                             int((time.monotonic() - self.started) * 1000))
+        result = make_result(self.spec, success, as_text(outcome.stdout), as_text(stderr),
+                             outcome.exit_code, self.artifacts,
+                             (time.monotonic() - self.started) * 1000)
         return Report(status, result, error)
+
+
+def as_text(data):
+    """Output as a canonical answer has it: bytes that are not UTF-8 are not lost."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def make_result(spec, success, stdout, stderr, exit_code, artifacts, total_time_ms):

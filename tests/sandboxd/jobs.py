@@ -24,19 +24,22 @@ class Job:
         self.spec = spec
         self.id = job_id
         self.language = spec.language
+        self.network_mode = spec.network_mode
         self.control = Control()
         self.done = threading.Event()
         self.status = "pending"
-        self.created_at = int(time.time())
+        self.created_at = time.time()
         self.started_at = None
         self.completed_at = None
         self.report = None
         self.polls = 0
         self.weight = 0
+        self.forgotten = False
 
     def describe(self):
-        """The answer to GET /jobs/{id}."""
-        answer = {"job_id": self.id, "status": self.status, "created_at": self.created_at}
+        """The canonical answer to GET /jobs/{id}, of which that to GET /jobs is a part."""
+        answer = {"job_id": self.id, "status": self.status, "language": self.language,
+                  "network_mode": self.network_mode, "created_at": self.created_at}
         if self.started_at is not None:
             answer["started_at"] = self.started_at
         if self.completed_at is not None:
@@ -47,12 +50,6 @@ class Job:
             if self.report.result is not None:
                 answer["result"] = self.report.result
         return answer
-
-    def summary(self):
-        """The job's item in the answer to GET /jobs."""
-        submitted = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.created_at))
-        return {"job_id": self.id, "status": self.status, "language": self.language,
-                "submitted_at": submitted}
 
 
 class JobTable:
@@ -98,10 +95,12 @@ class JobTable:
         return job
 
     def active(self, owner):
+        """The descriptions of the owner's jobs that have not ended, the newest first."""
         with self._lock:
             jobs = [job for job in self._jobs.values()
                     if job.owner == owner and job.status in ACTIVE]
-        return sorted(jobs, key=lambda job: job.created_at, reverse=True)
+            return [job.describe() for job in sorted(jobs, key=lambda job: job.created_at,
+                                                     reverse=True)]
 
     def describe(self, job):
         with self._lock:
@@ -124,6 +123,21 @@ class JobTable:
                 raise _finished(job)
         return job
 
+    def forget_all(self):
+        """What a restart does: nothing that ran or waited is known any more."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+            for job in jobs:
+                job.forgotten = True
+                if job.status == "pending":
+                    job.status = "cancelled"
+            self._jobs.clear()
+            self._queue.clear()
+            self._finished.clear()
+            self._kept_bytes = 0
+        for job in jobs:
+            job.control.cancel()
+
     # ---- running -----------------------------------------------------------------------
 
     def _add(self, owner, spec, job_id):
@@ -134,7 +148,7 @@ class JobTable:
                          if other.owner == owner and other.status in ACTIVE)
             if self._concurrency and active >= self._concurrency:
                 raise Refusal(429, "concurrency_limit_reached", "too many jobs at once",
-                              headers=[("Retry-After", "1")],
+                              headers=[("Retry-After", "1")], active_executions=active,
                               concurrency_limit=self._concurrency)
             self._jobs[job_id] = job
         return job
@@ -151,7 +165,7 @@ class JobTable:
 
     def _start(self, job):
         job.status = "running"
-        job.started_at = int(time.time())
+        job.started_at = time.time()
 
     def _work(self, job):
         try:
@@ -177,12 +191,15 @@ class JobTable:
     def _finish(self, job, report):
         job.status = report.status
         job.report = report
-        job.completed_at = int(time.time())
+        job.completed_at = time.time()
         job.spec = None
+        if job.forgotten:
+            job.done.set()
+            return
         result = report.result
         if result is not None:
             job.weight = len(result["stdout"]) + len(result["stderr"])
-            job.weight += sum(len(item["content_base64"]) for item in result["artifacts"])
+            job.weight += sum(len(item.get("content_base64", "")) for item in result["artifacts"])
         self._kept_bytes += job.weight
         self._finished.append(job)
         job.done.set()

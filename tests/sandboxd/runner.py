@@ -10,6 +10,7 @@ import fcntl
 import os
 import secrets
 import selectors
+import shlex
 import signal
 import subprocess
 import threading
@@ -27,6 +28,10 @@ _DRAIN_SECONDS = 2.0
 # reports a death by signal as 128 + number. The program's stderr comes to it as its stdin: what
 # it and unshare(1) have to say themselves goes to their own stderr, which leads nowhere.
 _INIT = 'ulimit -c 0; (exec "$@" 2>&0 </dev/null); exit $?'
+
+
+# Between unshare(1) and the first process: mounts $1 on $2, for this namespace alone.
+_MOUNT = 'mount --bind "$1" "$2" || exit 126; shift 2; exec "$@"'
 
 
 class Outcome:
@@ -117,6 +122,15 @@ class Runner:
                 self.cut_network = base + ["--net"]
                 break
 
+    def can_mount(self, directory):
+        """Whether run() can mount something there, with a network and without."""
+        script = "mount --bind / %s && exit 37" % shlex.quote(directory)
+        prefixes = [self.open_network]
+        if self.cut_network is not None:
+            prefixes.append(self.cut_network)
+        return self.pid_namespace and all(self._try(prefix + ["--mount"], script)[0] == 37
+                                          for prefix in prefixes)
+
     def _works(self, prefix):
         return self._try(prefix, "exit 37")[0] == 37
 
@@ -139,12 +153,17 @@ class Runner:
 
     # ---- running -----------------------------------------------------------------------
 
-    def run(self, argv, cwd, env, network, deadline, control, limit):
-        """Runs to its end, `deadline` (monotonic), cancel or `limit`. OSError: could not start."""
+    def run(self, argv, cwd, env, network, deadline, control, limit, mount=None):
+        """Runs to its end, `deadline` (monotonic), cancel or `limit`. OSError: could not start.
+
+        `mount` is a directory, and another over which the command finds it (see can_mount).
+        """
         mark = secrets.token_hex(16)
         prefix = self.open_network if network or self.cut_network is None else self.cut_network
         if not self.pid_namespace:
             env = dict(env, **{MARK: mark})
+        if mount is not None:
+            prefix = prefix + ["--mount", self._shell, "-c", _MOUNT, "sandboxd", *mount]
         # env(1) sets the variables, because a shell drops those whose names it cannot hold.
         command = prefix + [self._shell, "-c", _INIT, "sandboxd", self._env, "-i", "--"]
         command += [("%s=%s" % item).encode("utf-8") for item in env.items()] + argv

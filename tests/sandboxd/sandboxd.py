@@ -9,7 +9,8 @@ Once it is ready it prints one line, "sandboxd: listening on http://127.0.0.1:PO
 SIGINT ends it, its running jobs included. `--help` names all options.
 
 Python's standard library alone, from version 3.9. The modules, from the socket inwards: wire
-(HTTP), api (endpoints, keys, limits), validate (requests), jobs (queue), execution (one job),
+(HTTP), dialect (the form of answers), faults (what goes wrong on request), api (endpoints, keys,
+limits), validate (requests), jobs (queue), execution (one job), inputs (where its files lie),
 runner (one process), languages (what there is to run).
 """
 
@@ -28,8 +29,11 @@ import threading
 import time
 from http import HTTPStatus
 
+import dialect
+import faults
 from api import Api
 from execution import Executor, remove_tree
+from inputs import InputPlace
 from jobs import JobTable, Journal
 from languages import discover
 from runner import Runner
@@ -51,6 +55,20 @@ def parse_options(arguments):
         help="an accepted API key; repeatable (default: the documentation's sample key)")
     add("--key-pair", action="append", nargs=2, metavar=("PUBLIC", "SECRET"), default=[],
         help="a key pair for signed requests; repeatable")
+    add("--signed-only", action="store_true", help="a bearer key alone is refused")
+    add("--expired-key", action="append", metavar="KEY", default=[],
+        help="a key that has run out; repeatable")
+    add("--open-languages", action=argparse.BooleanOptionalAction,
+        help="GET /languages and /health need no key")
+    add("--vcpu", action=argparse.BooleanOptionalAction,
+        help="take the member vcpu, 1 to 8; the program finds it in SANDBOXD_VCPU")
+    add("--accept-extra", action="append", metavar="NAME", default=[],
+        help="let members of this name pass; the program finds those of its request as JSON in "
+        "SANDBOXD_EXTRA; repeatable")
+    add("--file-limits", choices=("page", "live"), help="page: 10 input files, 5 MB each, 10 MB "
+        "in all. live: 1000, 100 MB, 4 GB, and names with '/'")
+    add("--files-in", metavar="DIR", help="input files lie there instead of in the working "
+        "directory: below it where DIR is relative; SANDBOXD_INPUT has the path")
     add("--journal", metavar="FILE", help="append '<job id> <language> <sha256 of the code>' "
         "for each execution started")
     add("--workers", type=_number(1), default=4, metavar="N",
@@ -66,21 +84,21 @@ def parse_options(arguments):
     add("--idle-timeout", type=float, default=60.0, metavar="SECONDS",
         help="how long a connection may wait for a request (default 60)")
     add("--chunked", action="store_true", help="answer with chunked transfer coding")
-    add("--ascii", action="store_true", help="escape all non-ASCII characters in JSON")
-    add("--fail-first", nargs=2, type=_number(1), metavar=("N", "STATUS"),
-        help="answer the first N requests with STATUS and an HTML page")
-    add("--early-404", type=_number(0), default=0, metavar="N",
-        help="a job's first N polls find nothing")
-    add("--flaky", type=_number(0), default=0, metavar="N",
-        help="every Nth GET fails: in turn a 503 and a dropped connection")
     add("--exit-with-parent", action="store_true", help="stop when the parent process is gone")
     add("--quiet", action="store_true", help="on stderr, nothing but the warning")
+    dialect.add_options(parser)
+    faults.add_options(parser, _number)
     options = parser.parse_args(arguments)
+    dialect.resolve(options)
     options.host = _loopback(parser, options.host)
     if not options.key:
         options.key = [SAMPLE_KEY]
     if options.fail_first and options.fail_first[1] not in FAULTS:
         parser.error("--fail-first takes an HTTP status from 300 up, other than 304")
+    if options.signed_only and not options.key_pair:
+        parser.error("--signed-only needs a --key-pair")
+    if options.files_in is not None and ".." in options.files_in.split("/"):
+        parser.error("--files-in takes no path with '..'")
     return options
 
 
@@ -120,9 +138,11 @@ class Server:
         self.listener.listen(128)
         # The directory comes after all that can fail, so that a failure leaves nothing behind.
         self.runner = Runner()
+        self.dialect = dialect.Dialect(options)
+        self.inputs = InputPlace(options.files_in, self.runner)
         self.base = tempfile.mkdtemp(prefix="sandboxd-")
         languages = discover(os.path.join(self.base, "cache"))
-        executor = Executor(self.runner, languages, self.base, options.max_output)
+        executor = Executor(self.runner, languages, self.base, options.max_output, self.inputs)
         table = JobTable(executor, options.workers, options.concurrency, journal)
         self.api = Api(options, languages, table)
 
@@ -150,11 +170,12 @@ class Server:
         except (OSError, ValueError):
             sock.close()
             return
-        Connection(sock, self.api, self.options).serve()
+        Connection(sock, self.api, self.dialect, self.options).serve()
 
     def close(self):
         self.runner.close()
         remove_tree(self.base)
+        self.inputs.close()
 
 
 def _tls_context(files):
@@ -179,6 +200,9 @@ def _report(server):
         return
     if server.runner.cut_network is None:
         _say("warning: this system gives no network namespace; zerotrust keeps the network")
+    if server.inputs.missing():
+        _say("warning: this system lets nothing be mounted on %s; input files are in "
+             "$SANDBOXD_INPUT alone" % server.options.files_in)
     if not server.runner.pid_namespace:
         _say("warning: this system gives no PID namespace; a program may leave a process behind")
 

@@ -9,6 +9,7 @@ import sys
 sys.dont_write_bytecode = True
 
 import base64
+import datetime
 import fcntl
 import hashlib
 import hmac
@@ -77,6 +78,8 @@ class Sandboxd:
         self.host, self.port = parts.hostname, parts.port
 
     def stop(self):
+        if self.process.returncode is not None:
+            return self.process.returncode
         self.process.terminate()
         status = self.process.wait(PATIENCE)
         self.process.stdout.close()
@@ -793,6 +796,39 @@ class AuthorizationTest(Case):
         self.assert_error(request("POST", "/keys/validate", b"[]"), 400, "invalid_request")
 
 
+class SignedOnlyTest(AuthorizationTest):
+    OPTIONS = ("--dialect", "live", "--signed-only", "--key", KEY, "--key-pair", PUBLIC, SECRET)
+
+    def test_bearer(self):
+        request = self.server.request
+        self.assert_error(request("GET", "/jobs"), 401, "missing_signature")
+        self.assert_error(request("POST", "/execute", b"{}"), 401, "missing_signature")
+        self.assert_error(request("POST", "/keys/validate", b""), 401, "missing_signature")
+        self.assert_error(request("GET", "/jobs", key=SECRET), 401, "secret_key_sent")
+        for target in ("/languages", "/health"):
+            self.assertEqual(request("GET", target)[0], 200)
+            self.assertEqual(self.signed("GET", target)[0], 200)
+            self.assert_error(self.signed("GET", target, secret="wrong"), 401,
+                              "invalid_signature")
+
+    def test_signed(self):
+        self.assertEqual(self.signed("GET", "/jobs")[1], [])
+        body = json_body({"language": "sh", "code": "echo \u00e9"})
+        self.assertEqual(self.signed("POST", "/execute", body)[0], 202)
+        self.assertEqual(self.signed("POST", "/run?ttl=5&env=%7B%7D", b"#!/bin/sh\n")[0], 202)
+
+    def test_clock(self):
+        answer = self.signed("GET", "/jobs", when=-310)
+        self.assert_error(answer, 401, "invalid_timestamp")
+        self.assertIn("timestamp", answer[1]["message"])
+
+    def test_keys_validate(self):
+        answer = self.signed("POST", "/keys/validate", b"")[1]
+        self.assertEqual((answer["valid"], answer["public_key"]), (True, PUBLIC))
+        status, answer, _ = self.signed("POST", "/keys/validate", b"", key="unsb-pk-other")
+        self.assertEqual((status, answer["reason"]), (401, "invalid_key"))
+
+
 class RateTest(Case):
     # setUpClass takes one of the requests.
     OPTIONS = ("--rate-limit", "4", "--key", KEY, "--key", "other-key")
@@ -1010,6 +1046,399 @@ class FaultTest(unittest.TestCase):
         server = self.start("--idle-timeout", "0.2")
         with socket.create_connection((server.host, server.port), timeout=PATIENCE) as sock:
             self.assertEqual(sock.recv(1), b"")
+
+
+class LiveTest(Case):
+    """The preset, a whole conversation in it."""
+
+    OPTIONS = ("--dialect", "live", "--workers", "1")
+    TIME = r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z"
+
+    def run_pending(self, target="/execute", **fields):
+        status, answer, _ = self.server.post(target, **fields)
+        self.assertEqual((status, answer["status"]), (202, "pending"), answer)
+        return self.server.finish(answer["job_id"])
+
+    def test_execute_is_a_job(self):
+        status, answer, _ = self.server.post("/execute", language="sh", code="echo x; exit 3")
+        self.assertEqual((status, list(answer)), (202, ["job_id", "status", "message"]))
+        job = self.server.finish(answer["job_id"])
+        self.assertEqual(set(job), {"job_id", "status", "language", "network_mode", "created_at",
+                                    "started_at", "completed_at", "error", "success", "stdout",
+                                    "stderr", "exit_code", "artifacts", "total_time_ms"})
+        self.assertEqual((job["stdout"], job["exit_code"], job["success"], job["error"]),
+                         ("x\n", 3, False, None))
+        for name in ("created_at", "started_at", "completed_at"):
+            self.assertRegex(job[name], self.TIME)
+
+    def test_run_is_a_job(self):
+        for target in ("/run", "/run/async"):
+            status, answer, _ = self.server.request("POST", target, b"#!/bin/sh\necho x")
+            self.assertEqual((status, answer["detected_language"]), (202, "sh"))
+            job = self.server.finish(answer["job_id"])
+            self.assertEqual((job["stdout"], job["detected_language"]), ("x\n", "sh"))
+
+    def test_list_and_cancel(self):
+        lock = self.lock_path()
+        running = self.server.submit("python", HOLD + "print('partial', flush=True)\nhold()",
+                                     env={"LOCK": lock})
+        wait_for(lambda: os.path.exists(lock + ".ready"))
+        (item,) = self.server.request("GET", "/jobs")[1]
+        self.assertRegex(item.pop("created_at"), self.TIME)
+        self.assertEqual(item, {"job_id": running, "status": "running", "language": "python",
+                                "network_mode": "zerotrust"})
+        status, answer, _ = self.server.request("DELETE", "/jobs/" + running)
+        self.assertRegex(answer.pop("completed_at"), self.TIME)
+        self.assertEqual((status, answer), (200, {
+            "job_id": running, "status": "cancelled", "message": "Job cancelled",
+            "success": False, "stdout": "partial\n", "stderr": "", "artifacts": []}))
+        self.assertEqual(self.server.request("GET", "/jobs")[1], [])
+
+    def test_timeout(self):
+        job = self.run_pending(language="sh", code="echo x; sleep 600", ttl=1)
+        self.assertEqual((job["status"], job["stdout"], job["exit_code"]), ("timeout", "x\n", 124))
+        self.assertIn("timed out", job["error"])
+
+    def test_artifacts(self):
+        job = self.run_pending(language="python", code="", return_wasm_artifact=True)
+        self.assertEqual(job["artifacts"], [{"type": "error",
+                                             "error": "no WebAssembly from python here"}])
+        self.assertIsNone(job["error"])
+        self.need("c")
+        job = self.run_pending(language="c", code="int main(void) { return 0; }",
+                               return_artifact=True)
+        (item,) = job["artifacts"]
+        self.assertEqual(list(item), ["type", "filename", "data"])
+        self.assertEqual((item["type"], item["filename"]), ("base64", "a.out"))
+        self.assertTrue(base64.b64decode(item["data"], validate=True))
+
+    def test_languages_and_health_are_open(self):
+        for key in (None, "wrong"):
+            answer = self.server.request("GET", "/languages", key=key)[1]
+            self.assertEqual(answer["count"], len(answer["languages"]))
+            self.assertEqual(answer["aliases"]["py"], "python")
+            self.assertTrue(set(answer["aliases"].values()) <= set(answer["languages"]))
+            self.assertEqual(self.server.request("GET", "/health", key=key)[1], {"status": "ok"})
+            self.assertEqual(self.server.request("HEAD", "/health", key=key)[:2], (200, b""))
+        self.assert_error(self.server.request("GET", "/jobs", key=None), 401,
+                          "missing_authorization")
+
+    def test_keys(self):
+        answer = self.server.request("POST", "/keys/validate", b"")[1]
+        self.assertEqual(list(answer), ["valid", "tier", "status", "public_key",
+                                        "valid_through_datetime", "valid_for_human"])
+        self.assertIsInstance(answer["tier"], int)
+        self.assertRegex(answer["valid_through_datetime"], self.TIME)
+        status, answer, _ = self.server.request("POST", "/keys/validate", b"", key="wrong")
+        self.assertEqual((status, answer), (401, {"valid": False, "reason": "invalid_key"}))
+
+    def test_vcpu(self):
+        for vcpu in (1, 8):
+            job = self.run_pending(language="sh", code="echo $SANDBOXD_VCPU", vcpu=vcpu)
+            self.assertEqual(job["stdout"], "%d\n" % vcpu)
+        answer = self.server.request("POST", "/run?vcpu=2", b"#!/bin/sh\necho $SANDBOXD_VCPU")[1]
+        self.assertEqual(self.server.finish(answer["job_id"])["stdout"], "2\n")
+        for vcpu in (0, 9, True, "1", 1.0):
+            self.assert_error(self.server.post("/execute", language="sh", code="", vcpu=vcpu), 400,
+                              "invalid_field")
+
+    def test_file_limits(self):
+        files = [{"filename": "a/b/%d" % number, "content": "eA=="} for number in range(1000)]
+        job = self.run_pending(language="sh", code="ls a/b | wc -l; cat a/b/999",
+                               input_files=files)
+        self.assertEqual(job["stdout"].split(), ["1000", "x"])
+        content = base64.b64encode(bytes(5 * MEGABYTE + 1)).decode("ascii")
+        job = self.run_pending(language="sh", code="wc -c <0", input_files=[{"content": content}])
+        self.assertEqual(int(job["stdout"]), 5 * MEGABYTE + 1)
+        for names, error in ((["/a"], "invalid_filename"), (["a/"], "invalid_filename"),
+                             (["a//b"], "invalid_filename"), (["a/../b"], "invalid_filename"),
+                             (["./a"], "invalid_filename"), (["a\\b"], "invalid_filename"),
+                             (["a/b", "a"], "duplicate_filename"),
+                             (["a", "a/b/c"], "duplicate_filename")):
+            answer = self.server.post("/execute", language="sh", code="", input_files=[
+                {"filename": name, "content": ""} for name in names])
+            self.assert_error(answer, 400, error)
+        answer = self.server.post("/execute", language="sh", code="",
+                                  input_files=[{"content": ""}] * 1001)
+        self.assert_error(answer, 400, "too_many_files")
+
+
+class TraitTest(unittest.TestCase):
+    """Single traits, the rest as on the page unless said otherwise."""
+
+    def start(self, *options):
+        server = Sandboxd(*options)
+        self.addCleanup(server.stop)
+        return server
+
+    def test_traits_of_the_preset_can_be_taken_back(self):
+        server = self.start("--dialect", "live", "--no-iso-times", "--no-flat", "--root-arrays",
+                            "no", "--no-aliases", "--pending", "no", "--artifacts",
+                            "content_base64", "--no-artifact-errors", "--key-answers", "page",
+                            "--no-open-languages", "--no-vcpu", "--file-limits", "page",
+                            "--retry-after")
+        answer = server.execute("python", "", return_wasm_artifact=True)
+        self.assertEqual(answer["execution_mode"], "pooled")
+        self.assertIn("WebAssembly", answer["error"])
+        job = server.finish(server.submit("sh", "true"))
+        self.assertEqual(list(job), ["job_id", "status", "created_at", "started_at",
+                                     "completed_at", "result"])
+        self.assertIsInstance(job["created_at"], int)
+        self.assertEqual(server.request("GET", "/jobs")[1], {"jobs": []})
+        self.assertEqual(list(server.request("GET", "/languages")[1]), ["languages"])
+        self.assertEqual(server.request("GET", "/languages", key=None)[0], 401)
+        self.assertEqual(server.post("/execute", language="sh", code="", vcpu=1)[0], 400)
+        self.assertEqual(server.request("POST", "/keys/validate", b"", key="wrong")[1],
+                         {"valid": False, "reason": "unknown_key"})
+
+    def test_pending_with_200(self):
+        server = self.start("--pending", "200")
+        status, answer, _ = server.post("/execute", language="sh", code="echo x")
+        self.assertEqual((status, list(answer)), (200, ["job_id", "status"]))
+        self.assertEqual(server.finish(answer["job_id"])["result"]["stdout"], "x\n")
+        self.assertEqual(server.post("/execute/async", language="sh", code="")[0], 202)
+
+    def test_iso_times_with_offset(self):
+        server = self.start("--iso-times", "--time-offset=-03:30")
+        before = int(time.time())
+        job = server.finish(server.submit("sh", "true"))
+        stamps = [datetime.datetime.fromisoformat(job[name]).timestamp()
+                  for name in ("created_at", "started_at", "completed_at")]
+        self.assertEqual(stamps, sorted(stamps))
+        self.assertTrue(before <= stamps[0] and stamps[2] <= time.time())
+        self.assertRegex(job["created_at"], r"\.\d{6}-03:30\Z")
+        running = server.submit("sh", "sleep 600")
+        (item,) = server.request("GET", "/jobs")[1]["jobs"]
+        self.assertRegex(item["submitted_at"], r"\.\d{6}-03:30\Z")
+        server.request("DELETE", "/jobs/" + running)
+
+    def test_root_arrays(self):
+        server = self.start("--root-arrays")
+        self.assertIn("python", server.request("GET", "/languages")[1])
+        job_id = server.submit("sh", "sleep 600")
+        (item,) = server.request("GET", "/jobs")[1]
+        self.assertRegex(item["created_at"], r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
+        self.assertNotIn("submitted_at", item)
+        server.request("DELETE", "/jobs/" + job_id)
+
+    def test_artifact_shapes(self):
+        if not (shutil.which("gcc") or shutil.which("clang") or shutil.which("cc")):
+            self.skipTest("no C compiler is installed")
+        wanted = {
+            ("content_base64",): ["filename", "content_base64"],
+            ("described",): ["filename", "mime_type", "content_base64", "size"],
+            ("data", "--artifact-names", "name"): ["type", "name", "data"],
+            ("content", "--artifact-order", "content-first"): ["content", "filename"],
+            ("single",): ["type", "filename", "data"],
+        }
+        for options, members in wanted.items():
+            with self.subTest(options):
+                server = self.start("--artifacts", *options, "--artifact-errors")
+                answer = server.execute("c", "int main(void) { return 0; }", return_artifact=True)
+                item = answer["artifact"] if options == ("single",) else answer["artifacts"][0]
+                self.assertEqual(list(item), members)
+                content = [item[name] for name in ("content_base64", "data", "content")
+                           if name in item]
+                data = base64.b64decode(content[0], validate=True)
+                self.assertEqual(item.get("size", len(data)), len(data))
+                answer = server.execute("python", "", return_wasm_artifact=True)
+                item = (answer["wasm_artifact"] if options == ("single",)
+                        else answer["artifacts"][0])
+                self.assertEqual(item, {"type": "error",
+                                        "error": "no WebAssembly from python here"})
+                self.assertNotIn("error", answer)
+                self.assertEqual("artifacts" in answer, options != ("single",))
+
+    def test_delete_204(self):
+        server = self.start("--delete-204", "--chunked")
+        job_id = server.submit("sh", "sleep 600")
+        status, body, headers = server.request("DELETE", "/jobs/" + job_id)
+        self.assertEqual((status, body), (204, b""))
+        for name in ("Content-Length", "Transfer-Encoding", "Content-Type"):
+            self.assertNotIn(name, headers)
+        self.assertEqual(server.job(job_id)["status"], "cancelled")
+
+    def test_error_shapes(self):
+        for options, shown in ((("--error-objects",),
+                                {"error": {"code": "job_not_found", "message": "no such job"},
+                                 "status": 404}),
+                               (("--error-detail",), {"errors": {"detail": "no such job"},
+                                                      "status": 404}),
+                               (("--error-detail", "detail"), {"detail": "no such job",
+                                                               "status": 404})):
+            with self.subTest(options):
+                server = self.start(*options)
+                self.assertEqual(server.request("GET", "/jobs/a")[1], shown)
+                # what is malformed is refused before there is a request
+                status, _, body = server.raw(b"GET\r\n\r\n").partition(b"\r\n\r\n")
+                self.assertIn(b" 400 ", status)
+                self.assertEqual(set(json.loads(body.decode("utf-8"))), set(shown))
+
+    def test_no_retry_after(self):
+        server = self.start("--no-retry-after", "--concurrency", "1", "--rate-limit", "3")
+        server.submit("sh", "sleep 600")
+        status, answer, headers = server.post("/execute", language="sh", code="")
+        self.assertEqual((status, answer), (429, {
+            "error": "concurrency_limit_reached", "message": "too many jobs at once",
+            "active_executions": 1, "concurrency_limit": 1}))
+        self.assertNotIn("Retry-After", headers)
+        server.request("GET", "/jobs")
+        status, answer, headers = server.request("GET", "/jobs")
+        self.assertEqual((status, answer["error"]), (429, "rate_limit_exceeded"))
+        self.assertEqual(("Retry-After" in headers, "retry_after" in answer), (False, False))
+
+    def test_key_answers(self):
+        server = self.start("--key-answers", "short", "--rate-limit", "9", "--concurrency", "3",
+                            "--expired-key", "old")
+        answer = server.request("POST", "/keys/validate", b"")[1]
+        self.assertIsInstance(answer.pop("expires_at"), int)
+        self.assertEqual(answer, {"valid": True, "tier": 1, "rate_limit": 9, "concurrency": 3})
+        status, answer, _ = server.request("POST", "/keys/validate", b"", key="old")
+        self.assertEqual((status, answer["valid"], answer["reason"]), (401, False, "expired"))
+        self.assertIn("old", answer["renew_url"])
+        status, answer, _ = server.request("GET", "/jobs", key="old")
+        self.assertEqual((status, answer["error"], answer["reason"]),
+                         (401, "invalid_api_key", "expired"))
+
+    def test_binary_output(self):
+        code = r"import os; os.write(1, b'a\xff\xe2\x82\"\\\x80\xc3\xa9')"
+        body = json_body({"language": "python", "code": code})
+        post = (b"POST /execute HTTP/1.1\r\nHost: x\r\n" + HttpTest.AUTH + b"Connection: close\r\n"
+                b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)) + body
+        for options, text in (
+                ((), b'a\xef\xbf\xbd\xef\xbf\xbd\\"\\\\\xef\xbf\xbd\xc3\xa9'),
+                (("--ascii",), b'a\\ufffd\\ufffd\\"\\\\\\ufffd\\u00e9'),
+                (("--binary", "surrogates"), b'a\\udcff\\udce2\\udc82\\"\\\\\\udc80\xc3\xa9'),
+                (("--binary", "surrogates", "--ascii"),
+                 b'a\\udcff\\udce2\\udc82\\"\\\\\\udc80\\u00e9'),
+                (("--binary", "raw"), b'a\xff\xe2\x82\\"\\\\\x80\xc3\xa9'),
+                (("--binary", "raw", "--ascii"), b'a\xff\xe2\x82\\"\\\\\x80\\u00e9')):
+            with self.subTest(options):
+                self.assertIn(b'"stdout": "' + text + b'"', self.start(*options).raw(post))
+
+    def test_raw_controls(self):
+        code = r"print('\0\x01\x1f\x7f\t\b\\u0001\"\r\u00e9\U0001f600')"
+        body = json_body({"language": "python", "code": code})
+        answer = self.start("--raw-controls", "--ascii").raw(
+            b"POST /execute HTTP/1.1\r\nHost: x\r\n" + HttpTest.AUTH + b"Connection: close\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        self.assertIn(b'"\0\x01\x1f\x7f\t\b\\\\u0001\\"\r\\u00e9\\ud83d\\ude00\n"', answer)
+
+    def test_fractions(self):
+        server = self.start("--fractions")
+        job = server.finish(server.submit("sh", "true"))
+        for value, part in ((job["created_at"], 0.25), (job["completed_at"], 0.25),
+                            (job["result"]["total_time_ms"], 0.7)):
+            self.assertAlmostEqual(value % 1, part)
+
+    def test_oddities(self):
+        server = self.start("--odd", "success-number", "--odd", "time-text", "--odd", "lists")
+        answer = server.execute("sh", "true")
+        self.assertEqual((type(answer["success"]), answer["success"]), (int, 1))
+        self.assertRegex(answer["total_time_ms"], r"\A\d+\Z")
+        self.assertEqual(answer["artifacts"], {})
+        self.assertEqual(server.request("GET", "/jobs")[1], {"jobs": {}})
+        server = self.start("--odd", "success-text", "--odd", "bom", "--odd", "tail")
+        answer = server.raw(HttpTest().get(fields=b"Connection: close\r\n"))
+        self.assertTrue(answer.endswith(b'\r\n\r\n\xef\xbb\xbf{"jobs": []}\n\0 }] end\n'))
+
+    def test_accept_extra(self):
+        server = self.start("--accept-extra", "priority", "--accept-extra", "labels")
+        answer = server.execute("sh", 'printf %s "$SANDBOXD_EXTRA"', priority=None,
+                                labels={"a": [1, "\u00e9"]})
+        self.assertEqual(json.loads(answer["stdout"]), {"priority": None,
+                                                        "labels": {"a": [1, "\u00e9"]}})
+        self.assertEqual(server.execute("sh", 'echo "$SANDBOXD_EXTRA"')["stdout"], "\n")
+        self.assertEqual(server.post("/execute", language="sh", code="", color=1)[0], 400)
+
+    def test_files_in_a_relative_directory(self):
+        server = self.start("--files-in", "in/put")
+        answer = server.execute("sh", 'cat in/put/x "$SANDBOXD_INPUT/x"; ls',
+                                input_files=[{"filename": "x", "content": "eQo="}])
+        self.assertEqual(answer["stdout"], "y\ny\nin\nmain.sh\n")
+
+    def test_files_in_an_absolute_directory(self):
+        with tempfile.TemporaryDirectory() as temp:
+            place = os.path.join(temp, "deep", "input")
+            server = self.start("--files-in", place)
+            other = self.start("--files-in", place)
+            code = 'cat "$SANDBOXD_INPUT/x"'
+            if Runner().pid_namespace:
+                code += "; sleep 0.2; cat %s/x" % place
+            # at once, with files of one name
+            jobs = [(server if number % 2 else other, number) for number in range(6)]
+            ids = [peer.submit("sh", code, input_files=[
+                {"filename": "x", "content": base64.b64encode(b"%d" % number).decode("ascii")}])
+                for peer, number in jobs]
+            for (peer, number), job_id in zip(jobs, ids):
+                result = peer.finish(job_id)["result"]
+                self.assertEqual(result["stdout"], str(number) * code.count("cat"),
+                                 result["stderr"])
+            self.assertEqual(os.listdir(place), [])
+            # whoever made the directory removes it, unless another server uses it still
+            other.stop()
+            self.assertTrue(os.path.exists(place))
+            server.stop()
+            self.assertFalse(os.path.exists(place))
+
+    def test_files_in_may_not_hide_the_jobs(self):
+        server = subprocess.run([sys.executable, os.path.join(HERE, "sandboxd.py"), "--files-in",
+                                 tempfile.gettempdir()], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE)
+        self.assertEqual((server.returncode, server.stdout), (1, b""))
+        self.assertIn(b"--files-in", server.stderr)
+
+    def test_restart(self):
+        for options, seen in ((("--restart-after", "3"), [200, 503, 404]),
+                              (("--restart-after-polls", "2"), [200, 200, 503, 404]),
+                              (("--restart-after", "3", "--restart-silent"), [200, 404, 404])):
+            with self.subTest(options):
+                server = self.start(*options)
+                server.request("GET", "/languages")
+                job_id = server.submit("sh", "sleep 600")
+                answers = [server.request("GET", "/jobs/" + job_id) for _ in seen]
+                self.assertEqual([answer[0] for answer in answers], seen)
+                for status, _, headers in answers:
+                    self.assertNotIn("Retry-After", headers, status)
+                job_id = server.submit("sh", "echo x")
+                self.assertEqual(server.finish(job_id)["result"]["stdout"], "x\n")
+
+    def test_restart_ends_what_ran(self):
+        server = self.start("--restart-after", "1")
+        with tempfile.TemporaryDirectory() as temp:
+            lock = os.path.join(temp, "lock")
+            connection = server.connect()
+            body = json_body({"language": "python", "code": HOLD + "hold()", "env": {"LOCK": lock}})
+            connection.request("POST", "/execute", body, {"Authorization": "Bearer " + KEY,
+                                                          "Content-Type": "application/json"})
+            wait_for(lambda: os.path.exists(lock + ".ready"))
+            self.assertEqual(server.request("GET", "/jobs")[0], 503)
+            with self.assertRaises((http.client.HTTPException, OSError)):
+                connection.getresponse()
+            connection.close()
+            wait_for(lambda: lock_is_free(lock))
+            self.assertEqual(server.request("GET", "/jobs")[1], {"jobs": []})
+
+    def test_storm(self):
+        server = self.start("--storm", "2", "--early-404", "1")
+        job_id = server.submit("sh", "true")
+        answers = [server.request("GET", "/jobs/" + job_id) for _ in range(4)]
+        self.assertEqual([answer[0] for answer in answers], [404, 429, 429, 200])
+        for _, _, headers in answers:
+            self.assertNotIn("Retry-After", headers)
+        self.assertEqual([answer[1].get("error") for answer in answers[1:3]],
+                         ["concurrency_limit_reached", "rate_limit_exceeded"])
+
+    def test_storm_every(self):
+        with tempfile.TemporaryDirectory() as temp:
+            journal = os.path.join(temp, "journal")
+            server = self.start("--storm-every", "2", "--journal", journal, "--no-retry-after")
+            answers = [server.post("/execute", language="sh", code="echo") for _ in range(4)]
+            self.assertEqual([answer[0] for answer in answers], [200, 429, 200, 429])
+            self.assertEqual((answers[1][1]["active_executions"],
+                              answers[1][1]["concurrency_limit"]), (1, 1))
+            with open(journal) as handle:
+                self.assertEqual(len(handle.readlines()), 2)
 
 
 class TlsTest(unittest.TestCase):

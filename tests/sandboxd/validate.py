@@ -12,17 +12,32 @@ import urllib.parse
 from languages import shebang_language
 from wire import Refusal
 
-FILES_LIMIT = 10
-FILE_BYTES_LIMIT = 5 * 1024 * 1024
-FILES_BYTES_LIMIT = 10 * 1024 * 1024
+MEGABYTE = 1024 * 1024
 FILENAME_LIMIT = 256
 TTL_DEFAULT = 60
 TTL_LIMIT = 900
+VCPU_LIMIT = 8
 NETWORK_MODES = ("zerotrust", "semitrusted")
 
 _EXECUTE_FIELDS = ("language", "code", "env", "network_mode", "ttl", "return_artifact",
                    "return_wasm_artifact", "input_files")
 _RUN_PARAMETERS = ("env", "network_mode", "ttl", "return_artifact", "return_wasm_artifact")
+
+
+class Rules:
+    """What the options let a request have beyond the page."""
+
+    def __init__(self, options):
+        self.vcpu = options.vcpu
+        self.extra = frozenset(options.accept_extra)
+        live = options.file_limits == "live"
+        self.files = 1000 if live else 10
+        self.file_bytes = (100 if live else 5) * MEGABYTE
+        self.files_bytes = (4096 if live else 10) * MEGABYTE
+        self.folders = live
+
+    def known(self, names):
+        return names + ("vcpu",) if self.vcpu else names
 
 
 class Spec:
@@ -38,6 +53,8 @@ class Spec:
         self.return_artifact = False
         self.return_wasm_artifact = False
         self.files = []
+        self.vcpu = None
+        self.extra = {}
 
 
 def _invalid(field, message):
@@ -75,14 +92,25 @@ def _refuse_surrogates(value):
             stack.extend(item.values())
 
 
-def parse_execute(body, available):
+def parse_fields(body, known, rules):
+    """The members of a request -> those that are known, and those that --accept-extra names."""
     fields = parse_json(body)
     if not isinstance(fields, dict):
         raise Refusal(400, "invalid_request", "the body is not a JSON object")
-    for name in fields:
-        if name not in _EXECUTE_FIELDS:
+    extra = {}
+    for name in list(fields):
+        if name in rules.known(known):
+            continue
+        if name not in rules.extra:
             raise Refusal(400, "unknown_field", "unknown field: " + name, field=name)
+        extra[name] = fields.pop(name)
+    return fields, extra
+
+
+def parse_execute(body, available, rules):
+    fields, extra = parse_fields(body, _EXECUTE_FIELDS, rules)
     spec = Spec()
+    spec.extra = extra
     for name in ("language", "code"):
         if name not in fields:
             raise Refusal(400, "missing_field", name + " is required", field=name)
@@ -96,18 +124,20 @@ def parse_execute(body, available):
         spec.network_mode = _network_mode(fields["network_mode"])
     if "ttl" in fields:
         spec.ttl = _ttl(fields["ttl"])
+    if "vcpu" in fields:
+        spec.vcpu = parse_vcpu(fields["vcpu"])
     for name in ("return_artifact", "return_wasm_artifact"):
         if name in fields:
             if not isinstance(fields[name], bool):
                 raise _invalid(name, name + " must be true or false")
             setattr(spec, name, fields[name])
     if "input_files" in fields:
-        spec.files = _files(fields["input_files"])
+        spec.files = parse_files(fields["input_files"], rules)
     return spec
 
 
-def parse_run(query, body, available):
-    parameters = parse_query(query, _RUN_PARAMETERS)
+def parse_run(query, body, available, rules):
+    parameters = parse_query(query, rules.known(_RUN_PARAMETERS))
     spec = Spec()
     spec.detected = True
     spec.code = body
@@ -116,9 +146,9 @@ def parse_run(query, body, available):
     if "network_mode" in parameters:
         spec.network_mode = _network_mode(parameters["network_mode"])
     if "ttl" in parameters:
-        if not re.fullmatch(r"[0-9]{1,9}", parameters["ttl"]):
-            raise _invalid("ttl", "ttl must be an integer")
-        spec.ttl = _ttl(int(parameters["ttl"]))
+        spec.ttl = _ttl(_digits("ttl", parameters))
+    if "vcpu" in parameters:
+        spec.vcpu = parse_vcpu(_digits("vcpu", parameters))
     for name in ("return_artifact", "return_wasm_artifact"):
         if name in parameters:
             if parameters[name] not in ("true", "false"):
@@ -130,6 +160,12 @@ def parse_run(query, body, available):
         raise Refusal(400, "language_not_detected", "the code has " + what)
     spec.language = _language(language, available)
     return spec
+
+
+def _digits(name, parameters):
+    if not re.fullmatch(r"[0-9]{1,9}", parameters[name]):
+        raise _invalid(name, name + " must be an integer")
+    return int(parameters[name])
 
 
 def parse_query(query, known):
@@ -182,31 +218,43 @@ def _ttl(value):
     return value
 
 
-def _files(items):
+def parse_vcpu(value):
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= VCPU_LIMIT:
+        raise _invalid("vcpu", "vcpu must be an integer from 1 to %d" % VCPU_LIMIT)
+    return value
+
+
+def parse_files(items, rules):
     if not isinstance(items, list):
         raise _invalid("input_files", "input_files must be an array")
-    if len(items) > FILES_LIMIT:
-        raise Refusal(400, "too_many_files", "at most %d input files" % FILES_LIMIT,
+    if len(items) > rules.files:
+        raise Refusal(400, "too_many_files", "at most %d input files" % rules.files,
                       field="input_files")
     files = []
     names = set()
     total = 0
     for index, item in enumerate(items):
-        name, content = _file(index, item)
+        name, content = _file(index, item, rules)
         if name in names:
             raise Refusal(400, "duplicate_filename", "two input files have one name: " + name,
                           field="input_files")
         total += len(content)
-        if total > FILES_BYTES_LIMIT:
+        if total > rules.files_bytes:
             raise Refusal(413, "files_too_large",
-                          "input files of more than %d bytes in all" % FILES_BYTES_LIMIT,
+                          "input files of more than %d bytes in all" % rules.files_bytes,
                           field="input_files")
         names.add(name)
         files.append((name, content))
+    for name in names:
+        while "/" in name:
+            name = name.rpartition("/")[0]
+            if name in names:
+                raise Refusal(400, "duplicate_filename", "a file and a folder have one name: "
+                              + name, field="input_files")
     return files
 
 
-def _file(index, item):
+def _file(index, item, rules):
     if not isinstance(item, dict):
         raise _invalid("input_files", "an input file must be an object")
     for name in item:
@@ -218,15 +266,16 @@ def _file(index, item):
     filename = item.get("filename", str(index))
     if not isinstance(filename, str) or not isinstance(item["content"], str):
         raise _invalid("input_files", "filename and content must be strings")
-    if (not 1 <= len(filename) <= FILENAME_LIMIT or filename == "." or ".." in filename
-            or "/" in filename or "\\" in filename or "\0" in filename):
+    parts = filename.split("/") if rules.folders else [filename]
+    if (len(filename) > FILENAME_LIMIT or ".." in filename or "" in parts or "." in parts
+            or any(letter in part for part in parts for letter in "/\\\0")):
         raise Refusal(400, "invalid_filename",
                       "a file name has 1 to %d characters, no path separator and no '..'"
                       % FILENAME_LIMIT, field="input_files")
     content = _base64(item["content"])
-    if len(content) > FILE_BYTES_LIMIT:
+    if len(content) > rules.file_bytes:
         raise Refusal(413, "file_too_large",
-                      "an input file of more than %d bytes" % FILE_BYTES_LIMIT,
+                      "an input file of more than %d bytes" % rules.file_bytes,
                       field="input_files")
     return filename, content
 

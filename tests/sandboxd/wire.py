@@ -5,7 +5,6 @@ absolute-form targets), this one is not: it exists to show what a client gets wr
 """
 
 import email.utils
-import json
 import re
 import socket
 import ssl
@@ -30,7 +29,7 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~]+)(?::[0-9]{1,5})?")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _SINGLE = ("host", "content-length", "content-type", "authorization", "expect", "x-timestamp",
-           "x-signature")
+           "x-signature", "x-sudo-otp", "x-sudo-challenge")
 
 
 class Refusal(Exception):
@@ -44,18 +43,23 @@ class Refusal(Exception):
         self.members = dict(error=error, message=message, **members)
 
     def response(self):
-        return Response(self.status, self.members, self.headers)
+        return Response(self.status, self.members, self.headers, kind="error")
 
 
 class Response:
-    """`content` is bytes, or anything else to be sent as JSON. `drop` sends nothing at all."""
+    """`content` is bytes, or anything else to be sent as JSON. `drop` sends nothing at all.
 
-    def __init__(self, status, content, headers=(), content_type="application/json", drop=False):
+    With a `kind` the content is canonical: the dialect gives it the form that is sent.
+    """
+
+    def __init__(self, status, content, headers=(), content_type="application/json", drop=False,
+                 kind=None):
         self.status = status
         self.content = content
         self.headers = list(headers)
         self.content_type = content_type
         self.drop = drop
+        self.kind = kind
 
 
 class Request:
@@ -166,11 +170,13 @@ def encode_chunked(body):
 
 
 class Connection:
-    """Serves one accepted socket until it is closed. `app` has admit(), serve() and options."""
+    """Serves one accepted socket until it is closed. `app` has admit() and serve(), `dialect`
+    present() and encode()."""
 
-    def __init__(self, sock, app, options):
+    def __init__(self, sock, app, dialect, options):
         self.sock = sock
         self.app = app
+        self.dialect = dialect
         self.options = options
         self.buffer = bytearray()
 
@@ -227,22 +233,24 @@ class Connection:
     # ---- writing -----------------------------------------------------------------------
 
     def send(self, response, request, close):
+        response = self.dialect.present(response)
         body = response.content
         if not isinstance(body, bytes):
-            body = json.dumps(body, ensure_ascii=self.options.ascii, allow_nan=False)
-            body = body.encode("utf-8") + b"\n"
+            body = self.dialect.encode(body)
         phrase = HTTPStatus(response.status).phrase
         lines = ["HTTP/1.1 %d %s" % (response.status, phrase),
                  "Server: sandboxd",
-                 "Date: " + email.utils.formatdate(usegmt=True),
-                 "Content-Type: " + response.content_type]
+                 "Date: " + email.utils.formatdate(usegmt=True)]
+        bodiless = response.status == 204
+        if not bodiless:
+            lines.append("Content-Type: " + response.content_type)
         lines += ["%s: %s" % pair for pair in response.headers]
         chunked = (self.options.chunked and request is not None and request.version >= (1, 1)
-                   and request.method != "HEAD")
+                   and request.method != "HEAD" and not bodiless)
         if chunked:
             lines.append("Transfer-Encoding: chunked")
             body = encode_chunked(body)
-        else:
+        elif not bodiless:
             lines.append("Content-Length: %d" % len(body))
         if close:
             lines.append("Connection: close")
