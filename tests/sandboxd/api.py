@@ -11,11 +11,16 @@ import urllib.parse
 
 from faults import Faults
 from jobs import no_such_job
+from services import Services
+from sessions import Sessions
+from sudo import Sudo
 from validate import Rules, parse_execute, parse_json, parse_query, parse_run
 from wire import Refusal, Response
 
 CLOCK_DRIFT = 300
 RATE_WINDOW = 60.0
+
+_WITH_ID = ("jobs", "sessions", "services")
 
 
 class Ticket:
@@ -31,9 +36,9 @@ class Ticket:
 
 
 class Api:
-    def __init__(self, options, languages, table):
+    def __init__(self, options, executor, table, journal):
         self.options = options
-        self.languages = languages
+        self.languages = executor.languages
         self.table = table
         self.rules = Rules(options)
         self.faults = Faults(options, self.forget)
@@ -52,6 +57,11 @@ class Api:
             "health": {"GET": self.health, "HEAD": self.health},
             "keys/validate": {"POST": self.validate_key},
         }
+        sudo = Sudo(options.sudo)
+        self.sessions = Sessions(executor, self.rules, sudo, journal)
+        self.services = Services(executor, table, self.rules, sudo)
+        self._routes.update(self.sessions.routes())
+        self._routes.update(self.services.routes())
 
     # ---- before the body ---------------------------------------------------------------
 
@@ -72,8 +82,9 @@ class Api:
             raise Refusal(400, "bad_request", "the path is not UTF-8") from None
         argument = None
         name = "/".join(segments)
-        if len(segments) == 2 and segments[0] == "jobs" and segments[1]:
-            name, argument = "jobs/{id}", segments[1]
+        if len(segments) >= 2 and segments[0] in _WITH_ID and segments[1]:
+            argument = segments[1]
+            name = "/".join([segments[0], "{id}"] + segments[2:])
         methods = self._routes.get(name)
         if methods is None:
             raise Refusal(404, "not_found", "no such endpoint")
@@ -81,7 +92,7 @@ class Api:
             raise Refusal(405, "method_not_allowed", "not a method of this endpoint",
                           headers=[("Allow", ", ".join(sorted(methods)))])
         if not name.startswith("run"):
-            parse_query(request.query, ())
+            parse_query(request.query, ("audit",) if name.startswith("sessions") else ())
         return Ticket(request, methods[request.method], argument)
 
     def _authorize(self, ticket):
@@ -240,6 +251,8 @@ class Api:
 
     def forget(self):
         self.table.forget_all()
+        self.sessions.forget_all()
+        self.services.forget_all()
 
     def validate_key(self, ticket, body):
         if body and not isinstance(parse_json(body), dict):

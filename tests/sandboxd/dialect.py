@@ -24,7 +24,19 @@ _PAGE = {"iso_times": False, "flat": False, "root_arrays": "no", "aliases": Fals
          "file_limits": "page"}
 
 _SHAPES = ("content_base64", "described", "data", "content", "single")
-_ODDITIES = ("success-number", "success-text", "time-text", "lists", "bom", "tail")
+_ODDITIES = {
+    "accepted-running": "a job that has just been accepted is called running",
+    "bom": "a byte order mark comes before each document",
+    "lists": "an empty list is {}",
+    "no-status": "a job that has ended has no status",
+    "no-success": "a result has no success",
+    "null-items": "each list ends with null",
+    "status-word": "a job that has ended has an unknown status, finished",
+    "success-number": "success is 1 or 0",
+    "success-text": "success is a text",
+    "tail": "bytes that are no JSON follow each document",
+    "time-text": "total_time_ms is a text",
+}
 _TIMES = ("created_at", "started_at", "completed_at", "expires_at", "valid_through_datetime",
           "expired_at_datetime")
 _MIME = {"artifact": "application/octet-stream", "wasm_artifact": "application/wasm"}
@@ -36,7 +48,8 @@ _YEAR = 365 * 86400
 
 def add_options(parser):
     flag = argparse.BooleanOptionalAction
-    add = parser.add_argument_group("the form of answers").add_argument
+    group = parser.add_argument_group("the form of answers")
+    add = group.add_argument
     add("--dialect", choices=("page", "live"), default="page",
         help="page: the documentation page of 2025-12 (default). live: what the service's clients "
         "show since; a preset of --iso-times --flat --root-arrays jobs --aliases --pending 202 "
@@ -62,7 +75,7 @@ def add_options(parser):
     add("--artifact-errors", action=flag, help="an artifact that could not be made is an item "
         "{type: error, error}; without, a text beside the artifacts")
     add("--delete-204", action=flag, default=False, help="DELETE answers 204 without a body")
-    errors = parser.add_mutually_exclusive_group().add_argument
+    errors = group.add_mutually_exclusive_group().add_argument
     errors("--error-objects", dest="error_shape", action="store_const", const="object",
            help="errors as {error: {code, message}, status}")
     errors("--error-detail", dest="error_shape", nargs="?", const="errors",
@@ -76,8 +89,9 @@ def add_options(parser):
         help="output that is not UTF-8: U+FFFD (default), \\udcXX for each byte, or the bytes")
     add("--raw-controls", action="store_true", help="control characters are not escaped")
     add("--fractions", action="store_true", help="numbers with a fraction: 523.7, 1699564800.25")
-    add("--odd", action="append", choices=_ODDITIES, default=[], metavar="KIND",
-        help="a harmless oddity; repeatable: " + ", ".join(_ODDITIES))
+    add("--odd", action="append", choices=sorted(_ODDITIES), default=[], metavar="KIND",
+        help="a harmless oddity; repeatable. " + ". ".join(
+            "%s: %s" % item for item in sorted(_ODDITIES.items())))
     add("--ascii", action="store_true", help="escape all non-ASCII characters in JSON")
 
 
@@ -102,8 +116,8 @@ class Dialect:
         flat = options.flat
         self._steps = {
             "result": (self._flat_result if flat else self._result,),
-            "accepted": (self._flat_accepted if flat else self._accepted,),
-            "job": (self._flat_job if flat else self._job,),
+            "accepted": (self._flat_accepted if flat else self._accepted, self._odd_accepted),
+            "job": (self._flat_job if flat else self._job, self._odd_job),
             "jobs": (self._jobs,),
             "cancelled": (self._flat_cancelled if flat else self._cancelled,),
             "languages": (self._languages,),
@@ -210,14 +224,26 @@ class Dialect:
             answer.update(result)
         shown.content = answer
 
+    def _odd_accepted(self, shown):
+        if "accepted-running" in self._options.odd:
+            shown.content["status"] = "running"
+
+    def _odd_job(self, shown):
+        if shown.content["status"] in ("pending", "running"):
+            return
+        if "status-word" in self._options.odd:
+            shown.content["status"] = "finished"
+        if "no-status" in self._options.odd:
+            del shown.content["status"]
+
     def _jobs(self, shown):
         bare = self._options.root_arrays in ("jobs", "both")
         items = []
         for job in shown.content:
             item = {name: job[name] for name in ("job_id", "status", "language")}
-            # The list has texts, whatever a job has.
             if bare:
                 item["network_mode"] = job["network_mode"]
+            # Texts, even where a job itself has numbers.
             item["created_at" if bare else "submitted_at"] = self._text_time(job["created_at"])
             items.append(item)
         shown.content = items if bare else {"jobs": items}
@@ -294,11 +320,12 @@ class Dialect:
 
     def _limits(self, shown):
         members = dict(shown.content)
-        if self._options.retry_after:
-            members.pop("active_executions", None)
-        elif shown.status == 429:
+        others = [item for item in shown.headers if item[0] != "Retry-After"]
+        if shown.status == 429 and not self._options.retry_after:
             members.pop("retry_after", None)
-            shown.headers = [item for item in shown.headers if item[0] != "Retry-After"]
+            shown.headers = others
+        elif others != shown.headers:
+            members.pop("active_executions", None)
         shown.content = members
 
     def _clock_error(self, shown):
@@ -325,13 +352,16 @@ class Dialect:
 
     def _numbers(self, value):
         """Times, durations and the oddities of single values, wherever they stand."""
+        odd = self._options.odd
         if isinstance(value, list):
-            if not value and "lists" in self._options.odd:
+            if not value and "lists" in odd:
                 return {}
-            return [self._numbers(item) for item in value]
+            items = [self._numbers(item) for item in value]
+            return items + [None] if "null-items" in odd else items
         if not isinstance(value, dict):
             return value
-        return {name: self._member(name, item) for name, item in value.items()}
+        return {name: self._member(name, item) for name, item in value.items()
+                if name != "success" or "no-success" not in odd}
 
     def _member(self, name, value):
         options = self._options

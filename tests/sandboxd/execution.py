@@ -30,7 +30,7 @@ def base_env(space):
     return {"PATH": CHILD_PATH, "HOME": space.work, "LANG": "C.UTF-8", "TMPDIR": space.temp}
 
 
-def write_files(folder, files):
+def write_files(folder, files, replace=False):
     """Writes pairs of name and content. Returns what is to be said about those left out."""
     notes = b""
     for index, (name, content) in enumerate(files):
@@ -43,7 +43,7 @@ def write_files(folder, files):
             continue
         path = os.path.join(os.fsencode(folder), raw)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        with open(path, "xb") as handle:
+        with open(path, "wb" if replace else "xb") as handle:
             handle.write(content)
     return notes
 
@@ -78,14 +78,15 @@ class Executor:
         self.inputs = inputs
 
     def execute(self, job_id, spec, control):
-        workspace = None
+        workspace = spec.space
         try:
-            workspace = Workspace(self.base, job_id)
+            if workspace is None:
+                workspace = Workspace(self.base, job_id)
             return _Execution(self, workspace, spec, control).perform()
         except OSError as problem:
             return Report("failed", error="could not start the program: %s" % problem)
         finally:
-            if workspace is not None:
+            if workspace is not None and workspace is not spec.space:
                 workspace.remove()
 
 
@@ -104,6 +105,9 @@ class _Execution:
 
     def perform(self):
         self._write_files()
+        if self.spec.space is not None:
+            command = self.language.command + ["-c", self.spec.code]
+            return self._report(self._run(command, self._base_env()))
         source = self._write_source()
         command = None
         if self.language.compiler:
@@ -139,14 +143,15 @@ class _Execution:
     # ---- input -------------------------------------------------------------------------
 
     def _write_files(self):
-        self.notes += write_files(self.executor.inputs.folder(self.space), self.spec.files)
+        self.notes += write_files(self.executor.inputs.folder(self.space), self.spec.files,
+                                  replace=self.spec.space is not None)
 
     def _write_source(self):
         """The source lies among the input files, so that it can import them. Returns its name."""
         code = self.spec.code
         if self.language.comment and code.startswith(b"#!"):
             code = self.language.comment.encode("ascii") + code
-        taken = {name for name, _ in self.spec.files}
+        taken = {name.split("/")[0] for name, _ in self.spec.files}
         number = 0
         name = "main" + self.language.suffix
         while name in taken:
@@ -193,7 +198,7 @@ class _Execution:
         status = {"exit": "completed", "output": "failed"}.get(outcome.ended, outcome.ended)
         error = None
         if outcome.ended == "timeout":
-            error = "execution timed out after %d s" % self.spec.ttl
+            error = "execution timed out after %g s" % self.spec.ttl
         elif outcome.ended == "output":
             error = "output_limit_exceeded"
         success = outcome.ended == "exit" and outcome.exit_code == 0

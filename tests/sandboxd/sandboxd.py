@@ -5,13 +5,18 @@ It is NOT a sandbox. It runs the code it is sent with the rights of whoever star
 
     sandboxd.py [--port N] [--tls CERT KEY] [--key KEY]... [--key-pair PUBLIC SECRET]...
 
+It speaks the documentation page's dialect or, with `--dialect live`, that of the service as its
+clients have come to know it; each trait of either can be chosen by itself. It goes wrong where the
+options for faults say.
+
 Once it is ready it prints one line, "sandboxd: listening on http://127.0.0.1:PORT". SIGTERM or
 SIGINT ends it, its running jobs included. `--help` names all options.
 
 Python's standard library alone, from version 3.9. The modules, from the socket inwards: wire
 (HTTP), dialect (the form of answers), faults (what goes wrong on request), api (endpoints, keys,
-limits), validate (requests), jobs (queue), execution (one job), inputs (where its files lie),
-runner (one process), languages (what there is to run).
+limits), sudo (requests that wait for a code), validate (requests), jobs (queue), sessions and
+services (what stays between requests), execution (one job), inputs (where its files lie), runner
+(one process), languages (what there is to run).
 """
 
 import sys
@@ -60,6 +65,8 @@ def parse_options(arguments):
         help="a key that has run out; repeatable")
     add("--open-languages", action=argparse.BooleanOptionalAction,
         help="GET /languages and /health need no key")
+    add("--sudo", metavar="CODE", help="DELETE of a session or service answers 428 with a "
+        "challenge_id first, and takes X-Sudo-Challenge with X-Sudo-OTP: CODE")
     add("--vcpu", action=argparse.BooleanOptionalAction,
         help="take the member vcpu, 1 to 8; the program finds it in SANDBOXD_VCPU")
     add("--accept-extra", action="append", metavar="NAME", default=[],
@@ -144,7 +151,7 @@ class Server:
         languages = discover(os.path.join(self.base, "cache"))
         executor = Executor(self.runner, languages, self.base, options.max_output, self.inputs)
         table = JobTable(executor, options.workers, options.concurrency, journal)
-        self.api = Api(options, languages, table)
+        self.api = Api(options, executor, table, journal)
 
     def url(self):
         host = self.options.host

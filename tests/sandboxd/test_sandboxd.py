@@ -1338,6 +1338,18 @@ class TraitTest(unittest.TestCase):
         self.assertRegex(answer["total_time_ms"], r"\A\d+\Z")
         self.assertEqual(answer["artifacts"], {})
         self.assertEqual(server.request("GET", "/jobs")[1], {"jobs": {}})
+        server = self.start("--odd", "no-success", "--odd", "null-items", "--odd", "status-word",
+                            "--odd", "accepted-running")
+        answer = server.execute("sh", "true")
+        self.assertEqual((answer["artifacts"], "success" in answer), ([None], False))
+        self.assertIsNone(server.languages()[-1])
+        status, answer, _ = server.post("/execute/async", language="sh", code="")
+        self.assertEqual((status, answer["status"]), (202, "running"))
+        self.assertEqual(server.finish(answer["job_id"])["status"], "finished")
+        server = self.start("--odd", "no-status", "--pending")
+        job_id = server.post("/execute", language="sh", code="echo x")[1]["job_id"]
+        wait_for(lambda: "status" not in server.job(job_id))
+        self.assertEqual(server.job(job_id)["result"]["stdout"], "x\n")
         server = self.start("--odd", "success-text", "--odd", "bom", "--odd", "tail")
         answer = server.raw(HttpTest().get(fields=b"Connection: close\r\n"))
         self.assertTrue(answer.endswith(b'\r\n\r\n\xef\xbb\xbf{"jobs": []}\n\0 }] end\n'))
@@ -1419,6 +1431,14 @@ class TraitTest(unittest.TestCase):
             wait_for(lambda: lock_is_free(lock))
             self.assertEqual(server.request("GET", "/jobs")[1], {"jobs": []})
 
+    def test_restart_ends_sessions_and_services(self):
+        server = self.start("--restart-after", "2")
+        session = server.post("/sessions")[1]["session_id"]
+        service = server.post("/services", name="a")[1]["service_id"]
+        self.assertEqual(server.request("GET", "/sessions/" + session)[0], 503)
+        self.assertEqual(server.request("GET", "/sessions/" + session)[0], 404)
+        self.assertEqual(server.request("GET", "/services/" + service)[0], 404)
+
     def test_storm(self):
         server = self.start("--storm", "2", "--early-404", "1")
         job_id = server.submit("sh", "true")
@@ -1428,17 +1448,258 @@ class TraitTest(unittest.TestCase):
             self.assertNotIn("Retry-After", headers)
         self.assertEqual([answer[1].get("error") for answer in answers[1:3]],
                          ["concurrency_limit_reached", "rate_limit_exceeded"])
+        self.assertEqual((answers[1][1]["active_executions"],
+                          answers[1][1]["concurrency_limit"]), (1, 1))
 
     def test_storm_every(self):
         with tempfile.TemporaryDirectory() as temp:
             journal = os.path.join(temp, "journal")
-            server = self.start("--storm-every", "2", "--journal", journal, "--no-retry-after")
+            server = self.start("--storm-every", "2", "--journal", journal)
             answers = [server.post("/execute", language="sh", code="echo") for _ in range(4)]
             self.assertEqual([answer[0] for answer in answers], [200, 429, 200, 429])
-            self.assertEqual((answers[1][1]["active_executions"],
-                              answers[1][1]["concurrency_limit"]), (1, 1))
             with open(journal) as handle:
                 self.assertEqual(len(handle.readlines()), 2)
+
+
+class SessionTest(Case):
+    OPTIONS = ("--key", KEY, "--key", "other-key")
+
+    def open(self, **fields):
+        status, answer, _ = self.server.post("/sessions", **fields)
+        self.assertEqual((status, answer["status"]), (201, "running"), answer)
+        self.addCleanup(self.server.request, "DELETE", "/sessions/" + answer["session_id"])
+        return answer["session_id"]
+
+    def command(self, session, command, key=KEY):
+        return self.server.post("/sessions/%s/execute" % session, key=key, command=command)
+
+    def check(self, session, command, stdout="", stderr="", exit_code=0):
+        status, answer, _ = self.command(session, command)
+        self.assertEqual((status, answer), (200, {"stdout": stdout, "stderr": stderr,
+                                                  "exit_code": exit_code}))
+
+    def shells(self):
+        return [shell for shell in ("bash", "sh", "zsh") if shutil.which(shell)]
+
+    def test_state_is_kept(self):
+        for shell in self.shells():
+            with self.subTest(shell):
+                session = self.open(shell=shell)
+                self.check(session, "NAME='a b'; f() { echo \"$NAME $1\"; }; mkdir -p d; cd d")
+                self.check(session, "f x; basename \"$PWD\"; echo y >file", "a b x\nd\n")
+                self.check(session, "cat file; echo err >&2; (exit 7)", "y\n", "err\n", 7)
+                self.check(session, "false", exit_code=1)
+                self.check(session, "cat; echo '\u00e9'", "\u00e9\n")
+                self.check(session, "cat <<E\n1\n2\nE\necho 3", "1\n2\n3\n")
+                status, answer, _ = self.command(session, "if (")
+                self.assertEqual((status, answer["stdout"]), (200, ""))
+                self.assertNotEqual((answer["exit_code"], answer["stderr"]), (0, ""))
+                self.check(session, "printf '\\377'; echo $NAME", "\ufffda b\n")
+
+    def test_sessions_are_apart(self):
+        first, second = self.open(), self.open()
+        self.check(first, "A=1; echo x >file")
+        self.check(second, "echo \"<$A>\"; ls", "<>\n")
+        listed = self.server.request("GET", "/sessions")[1]
+        self.assertEqual(listed["count"], len(listed["sessions"]))
+        self.assertTrue({first, second} <= {item["id"] for item in listed["sessions"]})
+        self.assertEqual(self.server.request("GET", "/sessions", key="other-key")[1],
+                         {"sessions": [], "count": 0})
+        for answer in (self.server.request("GET", "/sessions/" + first, key="other-key"),
+                       self.server.request("DELETE", "/sessions/" + first, key="other-key"),
+                       self.command(first, "true", key="other-key"),
+                       self.command("nothing", "true")):
+            self.assert_error(answer, 404, "session_not_found")
+
+    def test_request(self):
+        session = self.open(network_mode="semitrusted", ttl=0, multiplexer="tmux", vcpu=2,
+                            input_files=[{"filename": "x", "content": "eQo="}])
+        self.check(session, "cat x; echo $SANDBOXD_VCPU", "y\n2\n")
+        self.assertNotIn("remaining_ttl", self.server.request("GET", "/sessions/" + session)[1])
+        for fields, error in (({"ttl": -1}, "invalid_field"), ({"ttl": 86401}, "invalid_field"),
+                              ({"shell": "fish"}, "invalid_field"), ({"vcpu": 9}, "invalid_field"),
+                              ({"shell": []}, "invalid_field"),
+                              ({"multiplexer": "x"}, "invalid_field"),
+                              ({"network_mode": "x"}, "invalid_field"), ({"name": "x"},
+                                                                         "unknown_field")):
+            self.assert_error(self.server.post("/sessions", **fields), 400, error)
+        for fields, error in (({}, "missing_field"), ({"command": ""}, "invalid_field"),
+                              ({"command": 1}, "invalid_field"), ({"command": "\0"},
+                                                                  "invalid_field"),
+                              ({"command": "true", "ttl": 1}, "unknown_field")):
+            answer = self.server.post("/sessions/%s/execute" % session, **fields)
+            self.assert_error(answer, 400, error)
+        self.assertEqual(self.server.post("/sessions?audit=1")[0], 201)
+        self.assert_error(self.server.post("/sessions?x=1"), 400, "invalid_query")
+
+    def test_shell_that_ends(self):
+        session = self.open()
+        self.check(session, "echo x; exit 3", "x\n", exit_code=3)
+        self.assert_error(self.command(session, "true"), 409, "session_not_running")
+        self.assertEqual(self.server.request("GET", "/sessions/" + session)[1]["status"],
+                         "terminated")
+
+    def test_time_limit(self):
+        session = self.open(ttl=1)
+        self.check(session, "echo x; sleep 600", "x\n", exit_code=124)
+        self.assert_error(self.command(session, "true"), 409, "session_not_running")
+
+    def test_delete_ends_everything(self):
+        lock = self.lock_path()
+        session = self.open()
+        with tempfile.NamedTemporaryFile("w", suffix=".py", dir=self.temp) as program:
+            program.write(HOLD + "if os.fork() == 0:\n    os.setsid()\n    hold()\n")
+            program.flush()
+            self.check(session, "LOCK=%s %s %s" % (lock, sys.executable, program.name))
+            wait_for(lambda: os.path.exists(lock + ".ready"))
+        self.check(session, "echo still there", "still there\n")
+        status, answer, _ = self.server.request("DELETE", "/sessions/" + session)
+        self.assertEqual((status, answer["session_id"]), (200, session))
+        self.check_released(lock)
+        self.assert_error(self.command(session, "true"), 404, "session_not_found")
+
+    def test_limit(self):
+        made = []
+        for _ in range(17):
+            status, answer, _ = self.server.post("/sessions", key="other-key")
+            if status != 201:
+                break
+            made.append(answer["session_id"])
+        self.assertEqual((status, len(made), answer["concurrency_limit"]), (429, 16, 16))
+        for session in made:
+            self.server.request("DELETE", "/sessions/" + session, key="other-key")
+        status, answer, _ = self.server.post("/sessions", key="other-key")
+        self.assertEqual(status, 201)
+        self.server.request("DELETE", "/sessions/" + answer["session_id"], key="other-key")
+
+    def test_output_limit_and_journal(self):
+        with tempfile.TemporaryDirectory() as temp:
+            journal = os.path.join(temp, "journal")
+            server = Sandboxd("--max-output", "1000", "--journal", journal)
+            self.addCleanup(server.stop)
+            session = server.post("/sessions")[1]["session_id"]
+            target = "/sessions/%s/execute" % session
+            answer = server.post(target, command="while :; do echo 123456789; done")[1]
+            self.assertEqual((len(answer["stdout"]), answer["exit_code"]), (1000, 137))
+            self.assertEqual(server.post(target, command="true")[0], 409)
+            with open(journal) as handle:
+                (line,) = handle.read().splitlines()
+            self.assertEqual(line.split()[0], session)
+
+    def test_in_the_live_dialect(self):
+        server = Sandboxd("--dialect", "live", "--binary", "surrogates", "--files-in", "in")
+        self.addCleanup(server.stop)
+        answer = server.post("/sessions", ttl=60, input_files=[{"content": "eA=="}])[1]
+        self.assertRegex(answer["created_at"], LiveTest.TIME)
+        self.assertRegex(answer["expires_at"], LiveTest.TIME)
+        target = "/sessions/%s/execute" % answer["session_id"]
+        self.assertEqual(server.post(target, command="cat in/0; printf '\\377'")[1],
+                         {"stdout": "x\udcff", "stderr": "", "exit_code": 0})
+
+
+class ServiceTest(Case):
+    OPTIONS = ("--key", KEY, "--key", "other-key")
+
+    def open(self, name, **fields):
+        status, answer, _ = self.server.post("/services", name=name, **fields)
+        self.assertEqual((status, answer["state"]), (201, "running"), answer)
+        self.addCleanup(self.server.request, "DELETE", "/services/" + answer["service_id"])
+        return answer["service_id"]
+
+    def command(self, service, command, **fields):
+        status, answer, _ = self.server.post("/services/%s/execute" % service, command=command,
+                                             **fields)
+        self.assertEqual((status, list(answer)), (202, ["job_id"]), answer)
+        return answer["job_id"]
+
+    def run_command(self, service, command, **fields):
+        return self.server.finish(self.command(service, command, **fields))
+
+    def test_commands_are_jobs_with_files_in_common(self):
+        service = self.open("web", ports=[80], vcpu=2, bootstrap="sleep 0.1; echo b >boot",
+                            input_files=[{"filename": "x", "content": "eQo="}])
+        job = self.run_command(service, "cat x; A=1; echo kept >file; echo $SANDBOXD_VCPU >&2; "
+                               "exit 4")
+        result = job["result"]
+        self.assertEqual((job["status"], result["stdout"], result["stderr"], result["exit_code"]),
+                         ("completed", "y\n", "2\n", 4))
+        for content in ("eg==", "ego="):
+            result = self.run_command(service, "while ! test -s boot; do sleep 0.1; done; cat "
+                                      "boot file x; echo $A", input_files=[
+                                          {"filename": "x", "content": content}])["result"]
+        self.assertEqual(result["stdout"], "b\nkept\nz\n\n")
+        (item,) = self.server.request("GET", "/services")[1]["services"]
+        self.assertEqual(item, {"id": service, "name": "web", "state": "running", "ports": [80]})
+        self.assertEqual(self.server.request("GET", "/services/" + service)[1], item)
+
+    def test_timeout_is_in_milliseconds(self):
+        service = self.open("slow")
+        job = self.run_command(service, "echo x; sleep 600", timeout=300)
+        self.assertEqual((job["status"], job["result"]["stdout"]), ("timeout", "x\n"))
+        self.assertEqual(job["error"], "execution timed out after 0.3 s")
+
+    def test_refusals(self):
+        service = self.open("one")
+        self.assert_error(self.server.post("/services", name="one"), 409, "name_taken")
+        for fields, error in (({}, "missing_field"), ({"name": ""}, "invalid_field"),
+                              ({"name": "a", "ports": [0]}, "invalid_field"),
+                              ({"name": "a", "ports": 80}, "invalid_field"),
+                              ({"name": "a", "color": 1}, "unknown_field")):
+            self.assert_error(self.server.post("/services", **fields), 400, error)
+        target = "/services/%s/execute" % service
+        for fields in ({"command": "x", "timeout": 0}, {"command": "x", "timeout": 900001},
+                       {"command": "x", "timeout": "1"}, {"command": ""}):
+            self.assert_error(self.server.post(target, **fields), 400, "invalid_field")
+        self.assert_error(self.server.post(target, key="other-key", command="x"), 404,
+                          "service_not_found")
+        self.assertEqual(self.server.request("GET", "/services", key="other-key")[1]["count"], 0)
+
+    def test_delete_ends_its_jobs(self):
+        lock = self.lock_path()
+        service = self.open("gone", input_files=[
+            {"filename": "hold.py", "content": base64.b64encode(
+                (HOLD + "hold()").encode("ascii")).decode("ascii")}])
+        job_id = self.command(service, "LOCK=%s %s hold.py" % (lock, sys.executable))
+        wait_for(lambda: os.path.exists(lock + ".ready"))
+        status, answer, _ = self.server.request("DELETE", "/services/" + service)
+        self.assertEqual((status, answer["service_id"]), (200, service))
+        self.check_released(lock)
+        self.assertEqual(self.server.job(job_id)["status"], "cancelled")
+        self.assert_error(self.server.request("GET", "/services/" + service), 404,
+                          "service_not_found")
+
+
+class SudoTest(Case):
+    OPTIONS = ("--sudo", "123456", "--delete-204")
+
+    def test_challenge(self):
+        for kind, fields in (("session", {}), ("service", {"name": "a"})):
+            with self.subTest(kind):
+                ids = [self.server.post("/%ss" % kind, **dict(fields, **extra))[1][kind + "_id"]
+                       for extra in ({}, {"name": "b"} if fields else {})]
+                targets = ["/%ss/%s" % (kind, name) for name in ids]
+
+                def delete(target, code=None, challenge=None):
+                    headers = {"X-Sudo-OTP": code, "X-Sudo-Challenge": challenge}
+                    return self.server.request("DELETE", target, headers={
+                        name: value for name, value in headers.items() if value is not None})
+
+                challenges = []
+                for target in targets:
+                    answer = delete(target)
+                    self.assert_error(answer, 428, "sudo_required")
+                    challenges.append(answer[1]["challenge_id"])
+                first, second = challenges
+                for code, challenge, error in (("123456", second, "invalid_challenge"),
+                                               ("123456", "x", "invalid_challenge"),
+                                               ("123456", None, "invalid_challenge"),
+                                               (None, first, "invalid_otp"),
+                                               ("654321", first, "invalid_otp")):
+                    self.assert_error(delete(targets[0], code, challenge), 403, error)
+                self.assertEqual(self.server.request("GET", targets[0])[0], 200)
+                for target, challenge in zip(targets, challenges):
+                    self.assertEqual(delete(target, "123456", challenge)[:2], (204, b""))
+                    self.assertEqual(self.server.request("GET", target)[0], 404)
 
 
 class TlsTest(unittest.TestCase):
@@ -1554,16 +1815,25 @@ class ProcessTest(unittest.TestCase):
                       env={"LOCK": lock})
         server.submit("sh", "sleep 600")
         wait_for(lambda: os.path.exists(lock + ".ready"))
-        return server, lock
+        session = server.post("/sessions")[1]["session_id"]
+        service = server.post("/services", name="a")[1]["service_id"]
+        program = os.path.join(self.temp, "hold.py")
+        with open(program, "w") as handle:
+            handle.write(HOLD + "if os.fork() == 0:\n    os.setsid()\n    hold()\n")
+        for number, target in enumerate(("/sessions/" + session, "/services/" + service)):
+            command = "LOCK=%s%d %s %s; echo x" % (lock, number, sys.executable, program)
+            server.post(target + "/execute", command=command + ("; sleep 600" * number))
+            wait_for(lambda: os.path.exists("%s%d.ready" % (lock, number)))
+        return server, (lock, lock + "0", lock + "1")
 
     def check_signal(self, number):
-        server, lock = self.start_holder()
+        server, locks = self.start_holder()
         idle = socket.create_connection((server.host, server.port), timeout=PATIENCE)
         server.process.send_signal(number)
         self.assertEqual(server.process.wait(PATIENCE), 0)
         server.process.stdout.close()
         idle.close()
-        wait_for(lambda: lock_is_free(lock))
+        wait_for(lambda: all(map(lock_is_free, locks)))
         self.assertEqual([name for name in os.listdir(self.temp) if name.startswith("sandboxd-")],
                          [])
 
@@ -1577,11 +1847,11 @@ class ProcessTest(unittest.TestCase):
         runner = Runner()
         if not runner.pid_namespace or not any("setpriv" in word for word in runner.open_network):
             self.skipTest("needs PID namespaces and setpriv")
-        server, lock = self.start_holder()
+        server, locks = self.start_holder()
         server.process.kill()
         server.process.wait()
         server.process.stdout.close()
-        wait_for(lambda: lock_is_free(lock))
+        wait_for(lambda: all(map(lock_is_free, locks)))
 
     def test_exit_with_parent(self):
         code = ("import subprocess, sys\n"

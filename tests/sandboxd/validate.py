@@ -55,6 +55,7 @@ class Spec:
         self.files = []
         self.vcpu = None
         self.extra = {}
+        self.space = None  # with one, the code is a command to a shell there
 
 
 def _invalid(field, message):
@@ -121,7 +122,7 @@ def parse_execute(body, available, rules):
     if "env" in fields:
         spec.env = _env(fields["env"])
     if "network_mode" in fields:
-        spec.network_mode = _network_mode(fields["network_mode"])
+        spec.network_mode = parse_network_mode(fields["network_mode"])
     if "ttl" in fields:
         spec.ttl = _ttl(fields["ttl"])
     if "vcpu" in fields:
@@ -144,7 +145,7 @@ def parse_run(query, body, available, rules):
     if "env" in parameters:
         spec.env = _env(parse_json(parameters["env"], "env"))
     if "network_mode" in parameters:
-        spec.network_mode = _network_mode(parameters["network_mode"])
+        spec.network_mode = parse_network_mode(parameters["network_mode"])
     if "ttl" in parameters:
         spec.ttl = _ttl(_digits("ttl", parameters))
     if "vcpu" in parameters:
@@ -204,24 +205,39 @@ def _env(value):
     return value
 
 
-def _network_mode(value):
+def parse_network_mode(value):
     if value not in NETWORK_MODES:
         raise _invalid("network_mode", "network_mode must be zerotrust or semitrusted")
     return value
 
 
-def _ttl(value):
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _invalid("ttl", "ttl must be an integer")
-    if not 1 <= value <= TTL_LIMIT:
-        raise _invalid("ttl", "ttl must be from 1 to %d" % TTL_LIMIT)
+def parse_range(name, value, low, high):
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise _invalid(name, "%s must be an integer from %d to %d" % (name, low, high))
     return value
+
+
+def _ttl(value):
+    return parse_range("ttl", value, 1, TTL_LIMIT)
 
 
 def parse_vcpu(value):
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= VCPU_LIMIT:
-        raise _invalid("vcpu", "vcpu must be an integer from 1 to %d" % VCPU_LIMIT)
-    return value
+    return parse_range("vcpu", value, 1, VCPU_LIMIT)
+
+
+def parse_ports(items):
+    if not isinstance(items, list):
+        raise _invalid("ports", "ports must be an array")
+    return [parse_range("ports", item, 1, 65535) for item in items]
+
+
+def parse_text(name, fields):
+    """A member that must be there, a text and not empty."""
+    if name not in fields:
+        raise Refusal(400, "missing_field", name + " is required", field=name)
+    if not isinstance(fields[name], str) or not fields[name] or "\0" in fields[name]:
+        raise _invalid(name, name + " must be a string, not empty and without NUL")
+    return fields[name].encode("utf-8")
 
 
 def parse_files(items, rules):
