@@ -124,7 +124,8 @@ class Runner:
 
     def can_mount(self, directory):
         """Whether run() can mount something there, with a network and without."""
-        script = "mount --bind / %s && exit 37" % shlex.quote(directory)
+        # On itself: of what has mounts below, such as /, a user namespace may bind nothing.
+        script = "mount --bind {0} {0} && exit 37".format(shlex.quote(directory))
         prefixes = [self.open_network]
         if self.cut_network is not None:
             prefixes.append(self.cut_network)
