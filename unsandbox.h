@@ -340,6 +340,25 @@
 #define UNSB_HTTP_HEAD_LIMIT 32768
 #endif
 
+/* What the service takes in a request, as its documentation has it. Its own client allows 1000
+ * files of 100 MB, 4 GB together, and '/' in their names: what is defined here is checked before
+ * anything is sent, and the service has the last word. */
+#ifndef UNSB_FILES_MAX
+#define UNSB_FILES_MAX 10 /* input files, */
+#endif
+#ifndef UNSB_FILE_MAX
+#define UNSB_FILE_MAX 5242880L /* bytes of one, decoded, */
+#endif
+#ifndef UNSB_FILES_TOTAL_MAX
+#define UNSB_FILES_TOTAL_MAX 10485760L /* bytes of all, up to what unsb_size holds, */
+#endif
+#ifndef UNSB_FILENAME_MAX
+#define UNSB_FILENAME_MAX 256 /* and characters of a filename. */
+#endif
+#ifndef UNSB_FILENAME_SLASH
+#define UNSB_FILENAME_SLASH 0 /* 1: filenames may have directories ("a/b"), but no "." or ".." */
+#endif
+
 #if UNSB_JSON_DEPTH < 8 || UNSB_JSON_DEPTH > 248
 #error "UNSB_JSON_DEPTH must be 8 to 248"
 #endif
@@ -385,7 +404,7 @@ extern "C" {
  *   -30..-49  transport and TLS
  *   -50..-59  HTTP
  *   -60..-69  JSON and base64
- *   -70..-79  the service's answer */
+ *   -70..-89  the service's answer */
 #define UNSB_ERRORS(X)                                                                             \
     X(ARGUMENT, -1, "an argument is missing or out of range")                                      \
     X(BUSY, -2, "an operation is under way: poll it to its end or abort it first")                 \
@@ -402,13 +421,16 @@ extern "C" {
     X(FILENAME_TWICE, -13, "two input files have the same name")                                   \
     X(ENV_NAME, -14, "an environment variable's name is empty or contains '='")                    \
     X(UTF8, -15, "a text that must be UTF-8 is not")                                               \
-    X(HEADER_BYTE, -16, "a key, host, method, path or type has a byte that a header cannot carry") \
+    X(HEADER_BYTE, -16, "a key, host, method, path or field has a byte that it may not have") \
     X(SOURCE, -17, "a source ended early or changed while it was read")                            \
     X(SINK, -18, "a callback refused the data")                                                    \
     X(NO_CLOCK, -19, "this needs a clock (now_ms or unix_time) in the configuration")              \
     X(REQUEST_SIZE, -20, "the request is too large to be counted")                                 \
-    X(JOB_ID, -21, "the job id is empty or longer than UNSB_JOB_ID_SIZE allows")                   \
+    X(JOB_ID, -21, "the job id is empty, '.', '..' or longer than UNSB_JOB_ID_SIZE allows")        \
     X(NO_SIGNING, -22, "secret_key given, but signing is compiled out (UNSB_SIGNING 0)")           \
+    X(VCPU, -23, "vcpu is outside 1 to 8")                                                         \
+    X(EXTRA, -24, "extra is not a list of JSON members")                                           \
+    X(HEADER, -25, "a header field of the call is one that the library writes itself")             \
     X(RESOLVE, -30, "the host name could not be resolved")                                         \
     X(CONNECT, -31, "no connection to the host could be made")                                     \
     X(TIMEOUT, -32, "a time limit passed")                                                         \
@@ -425,9 +447,9 @@ extern "C" {
     X(RESPONSE_SIZE, -54, "the response's length is too large to be counted")                      \
     X(JSON, -60, "the text is not JSON as RFC 8259 has it")                                        \
     X(JSON_DEPTH, -61, "JSON nested deeper than UNSB_JSON_DEPTH")                                  \
-    X(JSON_NUMBER, -62, "a number is not an integer or is out of range")                           \
+    X(JSON_NUMBER, -62, "a number is not an integer or is out of range (unsb_json_integer)")       \
     X(BASE64, -63, "the text is not base64 as RFC 4648 has it")                                    \
-    X(RESPONSE, -64, "a field of the response has another type than documented, or is missing")    \
+    X(RESPONSE, -64, "the response lacks what it should tell, or an output in it is no text")      \
     X(JSON_UTF8, -65, "a JSON string is not UTF-8, or has half a surrogate pair")                  \
     X(BAD_REQUEST, -70, "the service refused the request (400)")                                   \
     X(UNAUTHORIZED, -71, "the service did not accept the key or the signature (401)")              \
@@ -436,7 +458,10 @@ extern "C" {
     X(TOO_LARGE, -74, "the request is larger than the service takes (413)")                        \
     X(RATE_LIMITED, -75, "a rate or concurrency limit was reached: try later (429)")               \
     X(REFUSED, -76, "the service refused the request (another 4xx)")                               \
-    X(SERVER, -77, "the service failed (5xx)")
+    X(SERVER, -77, "the service failed (5xx)")                                                     \
+    X(CHALLENGE, -78, "the service wants a one-time code for this (428): see challenge_id")        \
+    X(CLOCK, -79, "the service refused the time stamp (401): this device's clock is off")          \
+    X(JOB_LOST, -80, "the service has forgotten the job (it was restarted): its outcome is lost")
 
 #define UNSBI_ERROR_CODE(name, value, text) UNSB_E_##name = (value),
 enum {
@@ -460,10 +485,6 @@ typedef uint32_t unsb_size;
 #define UNSB_BUFFER_MIN 128       /* the smallest I/O buffer, bytes */
 #define UNSB_FOREVER 0x7FFFFFFFu  /* a time-out that never passes; also the largest, ms */
 #define UNSB_JOB_ID_SIZE 64       /* room for a job id and its NUL */
-#define UNSB_FILES_MAX 10         /* the service takes so many input files in a request, */
-#define UNSB_FILE_MAX 5242880L    /* bytes of one, decoded, */
-#define UNSB_FILES_TOTAL_MAX 10485760L /* bytes of all, */
-#define UNSB_FILENAME_MAX 256     /* and characters of a filename */
 
 /* What a pending operation waits for: see unsb_interest() and the transport's wait. */
 enum { UNSB_READABLE = 1, UNSB_WRITABLE = 2 };
@@ -519,9 +540,10 @@ typedef struct unsb_transport {
 /* ---- a client's configuration; zero is the default of every field ---- */
 typedef struct unsb_config {
     unsb_transport transport; /* required */
-    const char *api_key;      /* required: "unsb-sk-...", or with secret_key "unsb-pk-..." */
-    const char *secret_key;   /* NULL: bearer requests. Else requests are signed with it
-                                 (HMAC-SHA256); it is never sent. Needs unix_time */
+    const char *api_key;      /* required: the public key, "unsb-pk-..." */
+    const char *secret_key;   /* "unsb-sk-...": requests are signed with it (HMAC-SHA256), as the
+                                 service demands; it is never sent. Needs unix_time. NULL: api_key
+                                 alone, as a bearer token: the service's older way */
     char *buffer;             /* required: the I/O buffer; it holds the key at times, until
                                  unsb_close() wipes it */
     size_t buffer_size;       /* UNSB_BUFFER_MIN or more. 512 to 2048 suit microcontrollers,
@@ -533,12 +555,18 @@ typedef struct unsb_config {
     bool no_keep_alive;       /* true: each request asks for its connection to be closed */
     uint8_t retries;          /* how often a request may be sent again, where the service cannot
                                  have started it; 0: never */
+    uint8_t wait_failures;    /* how many polls of a job may fail in a row; 0: 30 */
+    uint16_t wait_pause_ms;   /* the pause before each poll; 0: the service's own cadence, 300, 450,
+                                 700, 900, 650, 1600 and then 2000 ms */
     /* time-outs in ms, up to UNSB_FOREVER */
     uint32_t connect_timeout_ms; /* resolving, connecting and TLS handshake; 0: 30,000 */
     uint32_t idle_timeout_ms;    /* silence on the wire; 0: 60,000. While the result of
                                     unsb_execute() or unsb_run() is awaited, the program's ttl is
                                     added */
-    uint32_t total_timeout_ms;   /* a whole operation with its retries; 0: UNSB_FOREVER */
+    uint32_t total_timeout_ms;   /* a whole operation with its retries; 0: UNSB_FOREVER. Needs
+                                    now_ms */
+    uint32_t keep_alive_ms;      /* how long a connection may lie idle and still be used; 0:
+                                    118,000. Needs now_ms */
     /* A monotonic clock in ms, which may wrap. NULL: a blocking client leaves the idle limit to
      * the transport's wait; a non-blocking one has no limits, no retries, no unsb_job_wait() */
     uint32_t (*now_ms)(void *time_context);
@@ -598,20 +626,30 @@ typedef struct unsb_program {
     size_t file_count;
     unsb_network network;
     uint16_t ttl_s;            /* 1 to 900; 0: the service's default, 60 */
+    uint8_t vcpu;              /* 1 to 8, each with 2 GB of memory; 0: 1. Not for unsb_run() */
     bool return_artifact;      /* ask for the compiled binary */
     bool return_wasm_artifact; /* ask for a WebAssembly binary */
+    /* NULL, or further members of the request's JSON object, as JSON text without the braces,
+     * whose names are none that the library writes: what the service may learn to take tomorrow.
+     * UTF-8. Not for unsb_run() */
+    const char *extra;
 } unsb_program;
 
 /* ---- an artifact, as it arrives (unsb_result.on_artifact) ----
- * Called with each decoded piece, and once more with `end` set and no data. `filename` is "" where
- * it is not known (yet): the service may send it after the content, so trust it at the end. It
- * points into unsb_result.artifact_name's memory and is "" if there is none. */
+ * Called with each decoded piece, and once more with `end` set and no data. The service may send
+ * the other fields after the content, so trust them at the end. They point into unsb_result (the
+ * filename into artifact_name's memory: "" if there is none) and hold until the callback
+ * returns. A filename is the service's word: never take it for a path. */
 typedef struct unsb_artifact {
     unsigned index; /* 0, 1 ... in the order of arrival */
     const char *filename;
+    const char *info; /* its mime_type; or, if it failed, why: the service's "error" */
     const void *data;
     size_t size;
+    int64_t total; /* the service's "size", -1: not given */
+    bool wasm;     /* it came as wasm_artifact */
     bool end;
+    bool failed; /* with `end`: there is no artifact, or it is not whole */
 } unsb_artifact;
 
 typedef enum unsb_status {
@@ -625,16 +663,17 @@ typedef enum unsb_status {
     UNSB_STATUS_TIMEOUT /* the program exceeded its ttl */
 } unsb_status;
 
-/* unsb_result.given: which numbers the response held, so that absent differs from 0 */
+/* unsb_result.given: which of these the response held, so that absent differs from 0 */
 enum {
-    UNSB_GIVEN_SUCCESS = 0x01,
+    UNSB_GIVEN_SUCCESS = 0x01, /* else it follows from exit_code and status */
     UNSB_GIVEN_EXIT_CODE = 0x02,
     UNSB_GIVEN_TOTAL_TIME_MS = 0x04,
     UNSB_GIVEN_CREATED_AT = 0x08,
     UNSB_GIVEN_STARTED_AT = 0x10,
     UNSB_GIVEN_COMPLETED_AT = 0x20,
-    UNSB_GIVEN_RETRY_AFTER = 0x40,
-    UNSB_GIVEN_CONCURRENCY_LIMIT = 0x80
+    UNSB_GIVEN_ACTIVE_EXECUTIONS = 0x40,
+    UNSB_GIVEN_CONCURRENCY_LIMIT = 0x80,
+    UNSB_GIVEN_RETRY_AFTER = 0x100
 };
 
 /* ---- the outcome of an operation ----
@@ -645,7 +684,8 @@ typedef struct unsb_result {
     unsb_output out;           /* the program's stdout; for unsb_request() the response body */
     unsb_output err;           /* the program's stderr */
     unsb_output artifact_name; /* memory for the filename of the artifact that is arriving */
-    /* Return 0, or an error that stops the operation. on_item: unsb_job_list, unsb_languages. */
+    /* Return 0, or an error that stops the operation. on_artifact NULL: artifacts are passed over
+     * unread. on_item: unsb_job_list, unsb_languages. */
     int (*on_artifact)(void *context, const unsb_artifact *artifact);
     int (*on_item)(void *context, const struct unsb_result *item);
     void *context;             /* handed to both */
@@ -655,19 +695,23 @@ typedef struct unsb_result {
     uint16_t given;            /* UNSB_GIVEN_... */
     unsb_status status;        /* of a job */
     bool success;              /* the program ran and exited with 0 */
-    int32_t exit_code;
+    int32_t exit_code;         /* of more than 32 bits, the lower 32 */
     uint32_t retry_after_s;    /* 0 with UNSB_GIVEN_RETRY_AFTER: the service gave a date */
-    int32_t concurrency_limit; /* with a 429 */
+    int32_t active_executions; /* with a 429, as the next */
+    int32_t concurrency_limit;
     int64_t total_time_ms;
-    int64_t created_at;        /* Unix seconds, as the next two */
+    int64_t created_at;        /* Unix seconds, as the next two; of a job in a list: submitted */
     int64_t started_at;
     int64_t completed_at;
-    char job_id[UNSB_JOB_ID_SIZE];
+    int64_t artifact_size;     /* of the artifact that is arriving: see unsb_artifact */
+    char job_id[UNSB_JOB_ID_SIZE]; /* kept from the moment it is known; where a call asked for one
+                                      (unsb_answer), the id of a session or service, too */
+    char detected_language[32]; /* unsb_run; unsb_languages: what an alias stands for */
     char language[32];
-    char detected_language[32]; /* unsb_run */
     char execution_mode[16];
     char network_mode[16];
-    char submitted_at[32];     /* unsb_job_list: RFC 3339 */
+    char artifact_info[48];
+    char challenge_id[48];     /* with UNSB_E_CHALLENGE */
     char error[48];            /* the service's "error": a code or a text */
     char message[96];          /* the service's "message": for people */
 } unsb_result;
@@ -676,18 +720,37 @@ typedef struct unsb_result {
 typedef struct unsb_key {
     bool valid;
     char reason[64]; /* why it is not */
-    char tier[24];
+    char tier[24];   /* a number or a word */
     int32_t rate_per_minute; /* these are -1 where the service does not say */
     int32_t burst;
     int32_t concurrency;
+    int64_t expires_at; /* Unix seconds */
 } unsb_key;
 
 /* ---- any other request of the service's API (unsb_request) ---- */
+
+typedef struct unsb_header {
+    const char *name;  /* a token (RFC 9110 section 5.6.2); none that the library writes itself */
+    const char *value; /* visible ASCII, blanks and tabs (section 5.5) */
+} unsb_header;
+
+typedef enum unsb_answer { /* what becomes of a response's body */
+    UNSB_ANSWER_RAW = 0, /* it goes to result->out as it is, whatever the status */
+    UNSB_ANSWER_RESULT,  /* it is read into the result, as a job's or a run's is: outputs and
+                            artifacts to their sinks, the fields to theirs */
+    UNSB_ANSWER_OUTCOME  /* likewise; and if it tells of a job that goes on, that is waited for, as
+                            unsb_execute() does */
+} unsb_answer;
+
 typedef struct unsb_call {
-    const char *method;       /* "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD" ... */
+    const char *method;       /* a token: "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD" ... */
     const char *path;         /* "/..." with its query, percent-encoded already */
-    const char *content_type; /* of the body; NULL: "application/json" */
+    const char *content_type; /* of the body; NULL: "application/json", "": none is told */
     unsb_source body;         /* size 0: none */
+    const unsb_header *headers; /* further fields: "X-Sudo-OTP" ... */
+    size_t header_count;
+    unsb_answer answer;
+    uint16_t ttl_s; /* UNSB_ANSWER_OUTCOME: how long it may run, in seconds; 0: 60 */
 } unsb_call;
 
 /* ======================================================================
@@ -736,6 +799,12 @@ typedef enum unsb_json_event {
 } unsb_json_event;
 
 typedef struct unsb_json_reader {
+    /* May be set after unsb_json_reader_init(). false: strings must be UTF-8 without control
+     * characters, as RFC 8259 demands. true: they are the bytes that a program printed, and all of
+     * them are given: raw ones as they are, an escape of U+DC80 to U+DCFF as the byte 0x80 to 0xFF
+     * that Python means by it (PEP 383), of any other half of a surrogate pair as U+FFFD. A byte
+     * order mark before the document is passed over (section 8.1). */
+    bool lenient;
     /* for the caller to read */
     const char *text; /* UTF-8 without the escapes, not NUL-terminated; "\u0000" is a NUL byte */
     size_t text_size; /* may be 0 */
@@ -750,12 +819,16 @@ typedef struct unsb_json_reader {
     uint8_t flags;
     uint8_t utf8[3];
     uint8_t count;
+    char unescaped[7];
     uint16_t code, surrogate;
     int16_t error;
-    uint16_t power, zeros;
-    const char *literal;
-    char unescaped[4];
+    uint16_t power, zeros, places;
+    unsb_size skipped; /* containers that are open within a value that is passed over */
+#if UNSB_JSON_DEPTH <= 32
+    uint32_t arrays; /* a bit for each open container, the lowest for the innermost; 1: an array */
+#else
     uint8_t arrays[(UNSB_JSON_DEPTH + 7) / 8];
+#endif
 } unsb_json_reader;
 
 UNSB_API void unsb_json_reader_init(unsb_json_reader *reader);
@@ -764,6 +837,11 @@ UNSB_API void unsb_json_reader_init(unsb_json_reader *reader);
  * UNSB_E_JSON_UTF8. Strings are unescaped in place: `data` is written to,
  * but only where it has been used, and `text` lies in it (or in the reader) until the next call. */
 UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, size_t *used);
+/* Passes a value over, unread and unjudged: no events come of it, strings may hold anything, and it
+ * may nest as deep as it likes; only its brackets and quotes are followed. After the last piece of
+ * an UNSB_JSON_KEY: the value of that key. After UNSB_JSON_OBJECT_BEGIN or _ARRAY_BEGIN: the rest
+ * of that container, for which no _END comes. At no other time. */
+UNSB_API void unsb_json_skip(unsb_json_reader *reader);
 /* At the end of the text: UNSB_OK if it was one whole document. A number that is the whole
  * document is given as UNSB_JSON_NUMBER here (then call again); else UNSB_E_JSON. */
 UNSB_API int unsb_json_read_end(unsb_json_reader *reader);
@@ -813,12 +891,6 @@ enum { /* unsb_http.flags */
     UNSB_HTTP_BODY = 0x80         /* the head is over: status and flags are final */
 };
 
-typedef struct unsbi_word { /* private: see unsbi_word_next() */
-    const char *word;
-    uint8_t index;
-    uint8_t matched;
-} unsbi_word;
-
 typedef struct unsb_http {
     /* for the caller to read */
     uint16_t status; /* 200 ... of the final response; interim ones (1xx) are skipped */
@@ -831,7 +903,8 @@ typedef struct unsb_http {
     bool spaced;
     uint16_t head_size;
     int16_t error;
-    unsbi_word token;
+    uint8_t length; /* of the name or token under way; more than fits: it is none that matters */
+    char token[17];
     unsb_size remaining;
     unsb_size number;
 } unsb_http;
@@ -854,44 +927,55 @@ UNSB_API int unsb_http_end(const unsb_http *http);
  * ====================================================================== */
 
 typedef struct unsb_client {
-    unsb_config config;
-    const struct unsbi_op *op;
-    const void *input; /* unsb_program or unsb_call */
-    void *extra;       /* unsb_key */
-    unsb_result *result;
-    int error;         /* the outcome; UNSB_PENDING while under way */
-    int send_error;    /* kept while an early response is looked for */
+    /* what is used most comes first, where the shortest instructions of Cortex-M reach it */
     uint8_t state;
     uint8_t flags;
-    uint8_t attempts;  /* sent again so far */
-    uint8_t polls;     /* of unsb_job_wait() */
-    uint8_t failures;  /* of those polls, one after the other */
-    uint8_t early;     /* how far an early response was looked into */
-    uint32_t started_ms;
-    uint32_t limit_ms; /* of the whole operation, from started_ms */
-    uint32_t mark_ms;  /* the last progress, or the start of a pause */
-    uint32_t pause_ms;
-    size_t begin, end; /* what the I/O buffer holds */
+    uint8_t attempts; /* sent again so far; or polls in a row that did not find the job */
+    uint8_t polls;    /* of a job that is waited for */
+    uint8_t failures; /* of those polls, one after the other */
+    bool known;       /* the job was there, or the service failed: should it be gone, it is lost */
+    uint16_t ttl_s;   /* how long the program may run */
     union {
         struct { /* while the request is measured and sent */
             uint8_t part; /* where its writer stands: see >>request */
             uint16_t at;
+        } tx;
+        struct { /* while the response is read: see >>result */
+            uint16_t within;
+            uint8_t count;
+            bool going, content, spoilt, outcome, output, ignore;
+        } rx;
+    } v;
+    size_t begin, end; /* what the I/O buffer holds */
+    const struct unsbi_op *op;
+    const void *input; /* unsb_program or unsb_call */
+    void *extra;       /* unsb_key */
+    unsb_result *result;
+    unsb_config config;
+    int error;         /* the outcome; UNSB_PENDING while under way */
+    int send_error;    /* kept while an early response is looked for */
+    uint32_t started_ms;
+    uint32_t limit_ms; /* of the whole operation, from started_ms */
+    uint32_t mark_ms;  /* the last progress, or the start of a pause */
+    uint32_t pause_ms;
+    unsb_http http;
+    union {
+        struct {
             size_t item;
             unsb_size offset;
             unsb_size body_size, counted;
             uint32_t hash[8];
             uint32_t unix_time;
-            uint16_t early_size; /* of the interim responses that came meanwhile */
         } tx;
-        struct { /* while the response is read */
-            unsb_http http;
+        struct {
             unsb_json_reader json;
-            unsb_base64 base64;
-            unsbi_word word;
+            const struct unsbi_field *field; /* whose value comes; NULL: it does not matter */
+            int fault;                       /* the first error that does not end the reading */
             unsigned index;
-            uint8_t field, count;
-            uint8_t depth, list, list_depth;
-            bool fresh, content, ignore;
+            union {
+                unsb_base64 base64;
+                char text[36]; /* a short text that is judged when it is whole */
+            } u;
         } rx;
     } u;
 } unsb_client;
@@ -983,8 +1067,8 @@ UNSB_API int unsb_interest(unsb_client *client, uint32_t *timeout_ms);
 UNSB_API void unsb_abort(unsb_client *client);
 /* Ends the client: aborts, closes the connection, and wipes the I/O buffer and the client. */
 UNSB_API void unsb_close(unsb_client *client);
-/* Ends the copy of a client that a child process got by fork(), in silence: nothing is sent, and the
- * connection goes on in the parent. Otherwise as unsb_close(). */
+/* Ends the copy of a client that a child process got by fork(), in silence: nothing is sent, and
+ * the connection goes on in the parent. Otherwise as unsb_close(). */
 UNSB_API void unsb_drop(unsb_client *client);
 
 /* A sentence for a code, static and in ASCII; "" for an unknown one or with UNSB_ERROR_TEXT 0. */
@@ -1044,6 +1128,13 @@ extern "C" {
 #define UNSBI_APART static __attribute__((noinline))
 #else
 #define UNSBI_APART static
+#endif
+
+/* Likewise where code is to be small: where inlining makes it grow, or fills up the registers. */
+#if UNSB_SMALL
+#define UNSBI_CALLED UNSBI_APART
+#else
+#define UNSBI_CALLED static
 #endif
 
 static size_t unsbi_min(size_t a, size_t b)
@@ -1108,69 +1199,77 @@ static bool unsbi_utf8_next(uint8_t state[3], uint8_t c)
     return true;
 }
 
-/* Finds which word of a list a text is, a byte at a time. A list is sorted; each word follows its
- * length, and a length of 0 ends it. As words that share a beginning are neighbours, one that does
- * not match can only give way to the next one, if that begins alike. */
+/* The index of a text in a list of names, each of which follows its length, and a length of 0 ends
+ * it; or UNSBI_NO_WORD. With `fold` 0x20 upper case is taken for lower case, where names are of
+ * letters and '-', and texts without control characters. */
 #define UNSBI_NO_WORD 0xFF
 
-static void unsbi_word_start(unsbi_word *w, const char *list)
+UNSBI_CALLED uint8_t unsbi_find(const char *names, const void *text, size_t size, uint8_t fold)
 {
-    w->word = list + 1;
-    w->index = 0;
-    w->matched = 0;
-}
+    const uint8_t *p = (const uint8_t *)text;
+    uint8_t index = 0;
+    size_t n, i;
 
-/* Goes on with the next bytes of the text. With `fold` 0x20 upper case is taken for lower case,
- * where words are of letters and '-', and texts without control characters. */
-static void unsbi_word_next(unsbi_word *w, const void *text, size_t size, uint8_t fold)
-{
-    const uint8_t *p = (const uint8_t *)text, *end = p + size;
-    const char *at = w->word, *next;
-    uint8_t matched = w->matched;
-
-    while (p < end && matched != UNSBI_NO_WORD) {
-        if (matched != (uint8_t)at[-1] && (uint8_t)at[matched] == (*p | fold)) {
-            matched++;
-            p++;
+    for (; (n = (uint8_t)*names++) != 0; names += n, index++) {
+        if (n != size)
             continue;
-        }
-        next = at + (uint8_t)at[-1] + 1;
-        if ((uint8_t)next[-1] <= matched || (matched != 0 && memcmp(next, at, matched) != 0))
-            matched = UNSBI_NO_WORD;
-        at = next;
-        w->index++;
+        for (i = 0; i < n && (uint8_t)names[i] == (p[i] | fold); i++)
+            continue;
+        if (i == n)
+            return index;
     }
-    w->word = at;
-    w->matched = matched;
+    return UNSBI_NO_WORD;
 }
 
-/* The index of the word that the text was, or UNSBI_NO_WORD. */
-static uint8_t unsbi_word_end(const unsbi_word *w)
+/* Where the byte of a weight lies in a number of `size` bytes: 0 is the least one's. */
+static size_t unsbi_byte_at(size_t weight, size_t size)
 {
-    return w->matched == (uint8_t)w->word[-1] ? w->index : UNSBI_NO_WORD;
+    static const uint16_t one = 1;
+
+    return *(const uint8_t *)&one != 0 ? weight : size - 1 - weight;
+}
+
+/* number = number * base + digit, byte by byte: small machines have no product of more. False where
+ * that overflows; the number is of no use then. */
+static bool unsbi_append(void *number, size_t size, uint8_t base, uint8_t digit)
+{
+    uint8_t *p = (uint8_t *)number;
+    unsigned more = digit;
+    size_t i;
+
+    for (i = 0; i < size; i++) {
+        uint8_t *at = p + unsbi_byte_at(i, size);
+        more += (unsigned)*at * base;
+        *at = (uint8_t)more;
+        more >>= 8;
+    }
+    return more == 0;
+}
+
+/* Divides by 10; returns the remainder. Byte by byte, too: x * 6554 >> 16 is x / 10 for x < 16389.
+ */
+UNSBI_CALLED uint8_t unsbi_divide10(uint64_t *number)
+{
+    uint8_t *p = (uint8_t *)number;
+    unsigned rest = 0;
+    size_t i;
+
+    for (i = sizeof *number; i-- > 0;) {
+        uint8_t *at = p + unsbi_byte_at(i, sizeof *number);
+        unsigned x = rest << 8 | *at;
+        *at = (uint8_t)((uint32_t)x * 6554 >> 16);
+        rest = x - *at * 10u;
+    }
+    return (uint8_t)rest;
 }
 
 /* Writes `value` in decimal, to end before `end`; returns its first digit's place, 20 characters
- * before `end` at the most. Long division of its bytes by 10, for machines that cannot divide:
- * x * 6554 >> 16 is x / 10 for x < 16389. */
+ * before `end` at the most. */
 static char *unsbi_decimal(uint64_t value, char *end)
 {
-    uint8_t bytes[8], more;
-    unsigned i, rest;
-
-    for (i = 0; i < 8; i++, value >>= 8)
-        bytes[i] = (uint8_t)value;
-    do {
-        rest = 0;
-        more = 0;
-        for (i = 8; i-- > 0;) {
-            unsigned x = rest << 8 | bytes[i];
-            bytes[i] = (uint8_t)((uint32_t)x * 6554 >> 16);
-            rest = x - bytes[i] * 10u;
-            more |= bytes[i];
-        }
-        *--end = (char)('0' + rest);
-    } while (more != 0);
+    do
+        *--end = (char)('0' + unsbi_divide10(&value));
+    while (value != 0);
     return end;
 }
 
@@ -1282,13 +1381,18 @@ static int unsbi_output_put(unsb_output *out, const void *data, size_t size)
     return rc > 0 ? UNSB_E_SINK : rc;
 }
 
+static void unsbi_clear_output(unsb_output *out)
+{
+    out->size = 0;
+    if (out->capacity != 0)
+        out->data[0] = '\0';
+}
+
 static int unsbi_output_restart(unsb_output *out)
 {
     bool again = out->size != 0;
 
-    out->size = 0;
-    if (out->capacity != 0)
-        out->data[0] = '\0';
+    unsbi_clear_output(out);
     return again ? unsbi_output_put(out, "", 0) : UNSB_OK;
 }
 
@@ -1310,7 +1414,7 @@ static uint8_t unsbi_base64_char(uint32_t v)
 }
 
 /* -1: not of the alphabet. */
-static int unsbi_base64_value(uint8_t c)
+UNSBI_CALLED int unsbi_base64_value(uint8_t c)
 {
     int v = 0;
     size_t i;
@@ -1355,7 +1459,7 @@ static uint8_t unsbi_base64_char(uint32_t v)
     return (uint8_t)unsbi_base64_chars[v & 0xFF];
 }
 
-static int unsbi_base64_value(uint8_t c)
+UNSBI_CALLED int unsbi_base64_value(uint8_t c)
 {
     return unsbi_base64_values[c];
 }
@@ -1619,6 +1723,7 @@ static void unsbi_base64_put(uint32_t v, uint8_t *out)
         out[i] = unsbi_base64_char(v);
 }
 
+#if !UNSB_SMALL
 /* Encodes the whole groups of 3 in the next `size` bytes. Each is read before it is written, so the
  * output may overlap the input as long as it stays behind it. */
 static void unsbi_base64_groups(const uint8_t **in, size_t size, uint8_t **out)
@@ -1626,7 +1731,6 @@ static void unsbi_base64_groups(const uint8_t **in, size_t size, uint8_t **out)
     const uint8_t *p = *in;
     uint8_t *q = *out;
 
-#if !UNSB_SMALL
 #ifdef UNSBI_BASE64_TEXT
     for (; size >= 4 * UNSBI_BASE64_BYTES + UNSBI_BASE64_MORE; size -= 4 * UNSBI_BASE64_BYTES) {
         unsbi_base64_encode_unit(p, q);
@@ -1650,7 +1754,6 @@ static void unsbi_base64_groups(const uint8_t **in, size_t size, uint8_t **out)
         p += 12;
         q += 16;
     }
-#endif
     for (; size >= 3; size -= 3) {
         unsbi_base64_put((uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2], q);
         p += 3;
@@ -1659,6 +1762,7 @@ static void unsbi_base64_groups(const uint8_t **in, size_t size, uint8_t **out)
     *in = p;
     *out = q;
 }
+#endif
 
 /* The last 1 or 2 bytes, given as a number, padded. */
 static void unsbi_base64_tail(uint32_t bits, size_t count, uint8_t *out)
@@ -1778,18 +1882,26 @@ static size_t unsbi_room(const unsbi_encoding *e)
 
 static const char unsbi_hex_digits[17] = "0123456789abcdef";
 
+/* Characters and what they are after a backslash. The encoder is not asked for '/'. */
+static const char unsbi_json_named[16] = {'"', '"', '\\', '\\', '/', '/', '\b', 'b',
+                                          '\f', 'f', '\n', 'n', '\r', 'r', '\t', 't'};
+
+/* What belongs to a character of one column (0: plain, 1: after a backslash) in the other, or 0. */
+UNSBI_CALLED uint8_t unsbi_json_other(uint8_t c, size_t column)
+{
+    for (; column < sizeof unsbi_json_named; column += 2)
+        if ((uint8_t)unsbi_json_named[column] == c)
+            return (uint8_t)unsbi_json_named[column ^ 1];
+    return 0;
+}
+
 /* RFC 8259 section 7: `"`, `\` and the control characters. Returns the length. */
 static int unsbi_json_escape(uint8_t c, uint8_t *out)
 {
-    static const char named[] = "\"\"\\\\\bb\ff\nn\rr\tt";
-    size_t i;
-
     out[0] = '\\';
-    for (i = 0; i < sizeof named - 1; i += 2)
-        if ((uint8_t)named[i] == c) {
-            out[1] = (uint8_t)named[i + 1];
-            return 2;
-        }
+    out[1] = unsbi_json_other(c, 0);
+    if (out[1] != 0)
+        return 2;
     memcpy(out + 1, "u00", 3);
     out[4] = (uint8_t)unsbi_hex_digits[c >> 4];
     out[5] = (uint8_t)unsbi_hex_digits[c & 15];
@@ -1824,7 +1936,9 @@ static int unsbi_encode_json(unsbi_encoding *e)
     int n = 1;
 
     while (e->in < e->in_end && n > 0) {
-        size_t run = unsbi_plain_run(e->in, (size_t)(e->in_end - e->in)), room = unsbi_room(e);
+        size_t room = unsbi_room(e);
+#if !UNSB_SMALL
+        size_t run = unsbi_plain_run(e->in, (size_t)(e->in_end - e->in));
         /* a run keeps its length, so in place it cannot overtake itself */
         if (!e->in_place)
             run = unsbi_min(run, room);
@@ -1833,6 +1947,7 @@ static int unsbi_encode_json(unsbi_encoding *e)
         e->out += run;
         if (run != 0)
             continue;
+#endif
         if (room < UNSBI_UNIT_MAX)
             break;
         n = unsbi_json_unit(e, e->out);
@@ -1879,18 +1994,28 @@ static int unsbi_encode_json_url(unsbi_encoding *e)
 
 static int unsbi_encode_base64(unsbi_encoding *e)
 {
+#if !UNSB_SMALL
     size_t left = (size_t)(e->in_end - e->in), room = unsbi_room(e);
 
     /* in place, each group brings the output one byte nearer to the input */
     room = e->in_place ? room * 3 : room / 4 * 3;
     unsbi_base64_groups(&e->in, unsbi_min(left, room), &e->out);
-    left = (size_t)(e->in_end - e->in);
-    if (!e->last || left == 0 || left > 2 || e->out_end - e->out < 4)
-        return UNSB_OK;
-    unsbi_base64_tail(left == 1 ? e->in[0] : (uint32_t)e->in[0] << 8 | e->in[1], left, e->out);
-    e->in += left;
-    e->out += 4;
-    return UNSB_OK;
+#endif
+    for (;;) {
+        size_t n = unsbi_min((size_t)(e->in_end - e->in), 3), i;
+        /* in place, the 3 bytes that are read first may be overwritten */
+        const uint8_t *limit = e->in_place && n == 3 ? e->in + 3 : e->out_end;
+        uint32_t bits = 0;
+        if (n == 0 || (n < 3 && !e->last) || limit - e->out < 4)
+            return UNSB_OK;
+        for (i = 0; i < n; i++)
+            bits = bits << 8 | *e->in++;
+        if (n == 3)
+            unsbi_base64_put(bits, e->out);
+        else
+            unsbi_base64_tail(bits, n, e->out);
+        e->out += 4;
+    }
 }
 
 #if UNSB_SIGNING
@@ -2076,32 +2201,41 @@ UNSB_API int unsb_json_writer_end(const unsb_json_writer *writer)
  * >>json-reader
  * ====================================================================== */
 
-/* Where the reader stands: what may come next. Between tokens the state says which; within a
- * number or literal, which part. After a whole value it is NEXT, or END at the top. */
+/* Where the reader stands. Between tokens: what may come next, a set; that is empty after the
+ * document, where white space alone may follow. */
 enum {
-    UNSBI_JSON_VALUE,       /* a value must come */
-    UNSBI_JSON_FIRST_VALUE, /* after '[': a value or ']' */
-    UNSBI_JSON_FIRST_KEY,   /* after '{': a key or '}' */
-    UNSBI_JSON_NEXT_KEY,    /* after ',' in an object */
-    UNSBI_JSON_COLON,
-    UNSBI_JSON_NEXT,        /* after a value: ',' or the container's end */
-    UNSBI_JSON_END,         /* after the document: white space alone */
-    UNSBI_JSON_IN_LITERAL,
-    UNSBI_JSON_MINUS,       /* RFC 8259 section 6: "-" seen */
-    UNSBI_JSON_ZERO,        /* a leading 0: no digit may follow */
-    UNSBI_JSON_INT,
-    UNSBI_JSON_POINT,
-    UNSBI_JSON_FRACTION,
-    UNSBI_JSON_E,
-    UNSBI_JSON_E_SIGN,
-    UNSBI_JSON_POWER,
-    UNSBI_JSON_IN_STRING,
-    UNSBI_JSON_ESCAPE,      /* "\" seen */
-    UNSBI_JSON_HEX,         /* "\u" and `count` digits seen */
-    UNSBI_JSON_FAILED
+    UNSBI_JSON_VALUE = 0x01,
+    UNSBI_JSON_KEY_NEXT = 0x02,
+    UNSBI_JSON_COLON = 0x04,
+    UNSBI_JSON_COMMA = 0x08,
+    UNSBI_JSON_CLOSE = 0x10
 };
 
-enum { UNSBI_JSON_IS_KEY = 1, UNSBI_JSON_POWER_NEGATIVE = 2 };
+/* Within a token: which part. The odd ones of a number (RFC 8259 section 6) may be its last. */
+enum {
+    UNSBI_JSON_IN_LITERAL = 0x20,
+    UNSBI_JSON_MINUS = 0x22, /* "-" seen */
+    UNSBI_JSON_ZERO = 0x23,  /* a leading 0: no digit may follow */
+    UNSBI_JSON_INT = 0x25,
+    UNSBI_JSON_POINT = 0x26,
+    UNSBI_JSON_FRACTION = 0x27,
+    UNSBI_JSON_E = 0x28,
+    UNSBI_JSON_E_SIGN = 0x2A,
+    UNSBI_JSON_POWER = 0x2B,
+    UNSBI_JSON_IN_STRING,
+    UNSBI_JSON_ESCAPE,      /* "\" seen */
+    UNSBI_JSON_HEX,         /* "\u" seen; `count` digits follow */
+    UNSBI_JSON_SKIP,        /* a value that is passed over: before it, */
+    UNSBI_JSON_SKIP_INSIDE, /* within it, */
+    UNSBI_JSON_SKIP_STRING, /* within a string of it, */
+    UNSBI_JSON_SKIP_ESCAPE  /* and after a "\" there */
+};
+
+enum { /* unsb_json_reader.flags: of the token under way */
+    UNSBI_JSON_POWER_NEGATIVE = 1,
+    UNSBI_JSON_IS_KEY = UNSBI_JSON_KEY_NEXT,
+    UNSBI_JSON_SKIP_NEXT = 0x80 /* its value will be passed over */
+};
 
 /* Powers of ten are kept within this; three of them add up within 16 bits. */
 #define UNSBI_EXPONENT_MAX 10000
@@ -2109,73 +2243,75 @@ enum { UNSBI_JSON_IS_KEY = 1, UNSBI_JSON_POWER_NEGATIVE = 2 };
 UNSB_API void unsb_json_reader_init(unsb_json_reader *reader)
 {
     memset(reader, 0, sizeof *reader);
+    reader->state = UNSBI_JSON_VALUE;
 }
 
-static int unsbi_json_fail(unsb_json_reader *r, int error)
+UNSBI_CALLED void unsbi_json_value_over(unsb_json_reader *r)
 {
-    r->state = UNSBI_JSON_FAILED;
-    r->error = (int16_t)error;
-    return error;
+    r->state = r->depth == 0 ? 0 : UNSBI_JSON_COMMA | UNSBI_JSON_CLOSE;
 }
 
-static void unsbi_json_value_over(unsb_json_reader *r)
+static void unsbi_json_push(unsb_json_reader *r, bool array)
 {
-    r->state = r->depth == 0 ? UNSBI_JSON_END : UNSBI_JSON_NEXT;
-}
-
-static int unsbi_json_open(unsb_json_reader *r, bool array)
-{
+#if UNSB_JSON_DEPTH <= 32
+    r->arrays = r->arrays << 1 | array;
+#else
     uint8_t bit = (uint8_t)(1u << (r->depth & 7));
     uint8_t *bits = &r->arrays[r->depth >> 3];
 
-    if (r->depth == UNSB_JSON_DEPTH)
-        return unsbi_json_fail(r, UNSB_E_JSON_DEPTH);
     *bits = (uint8_t)((*bits & ~bit) | (array ? bit : 0));
+#endif
     r->depth++;
-    r->state = array ? UNSBI_JSON_FIRST_VALUE : UNSBI_JSON_FIRST_KEY;
-    return array ? UNSB_JSON_ARRAY_BEGIN : UNSB_JSON_OBJECT_BEGIN;
+}
+
+static void unsbi_json_pop(unsb_json_reader *r)
+{
+#if UNSB_JSON_DEPTH <= 32
+    r->arrays >>= 1;
+#endif
+    r->depth--;
 }
 
 static bool unsbi_json_in_array(const unsb_json_reader *r)
 {
+#if UNSB_JSON_DEPTH <= 32
+    return (r->arrays & 1) != 0;
+#else
     uint8_t top = (uint8_t)(r->depth - 1);
 
-    return (r->arrays[top >> 3] >> (top & 7) & 1) != 0;
+    return r->depth != 0 && (r->arrays[top >> 3] >> (top & 7) & 1) != 0;
+#endif
 }
 
-static int unsbi_json_close(unsb_json_reader *r)
+static int unsbi_json_open(unsb_json_reader *r, bool array)
 {
-    int event = unsbi_json_in_array(r) ? UNSB_JSON_ARRAY_END : UNSB_JSON_OBJECT_END;
-
-    r->depth--;
-    unsbi_json_value_over(r);
-    return event;
+    if (r->depth == UNSB_JSON_DEPTH)
+        return UNSB_E_JSON_DEPTH;
+    unsbi_json_push(r, array);
+    r->state = UNSBI_JSON_CLOSE | (array ? UNSBI_JSON_VALUE : UNSBI_JSON_KEY_NEXT);
+    return array ? UNSB_JSON_ARRAY_BEGIN : UNSB_JSON_OBJECT_BEGIN;
 }
 
 /* A digit of the mantissa. Zeros wait until another digit follows them, so that 1000...000e-30 and
  * 0.5000...000 stay exact. Digits beyond the mantissa's 64 bits are dropped: `inexact` says so. */
-static void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
+UNSBI_CALLED void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
 {
-    if (fraction && r->exponent > -UNSBI_EXPONENT_MAX)
-        r->exponent--;
-    else if (fraction)
+    uint64_t m = r->mantissa;
+
+    if (r->places == UNSBI_EXPONENT_MAX) {
         r->inexact = true;
-    if (r->mantissa == 0) {
+    } else {
+        r->places++;
+        r->exponent = (int16_t)(r->exponent - fraction);
+        r->zeros = (uint16_t)(r->zeros + (m != 0)); /* the mantissa would move up by so many */
+    }
+    if (m == 0) {
         r->mantissa = digit;
         return;
     }
-    r->zeros++; /* the places by which the mantissa would have to move up */
-    if (r->zeros > UNSBI_EXPONENT_MAX) {
-        r->zeros = UNSBI_EXPONENT_MAX;
-        r->inexact = true;
-    }
-    if (digit == 0)
-        return;
-    while (!r->inexact && r->zeros != 0) {
-        uint64_t m = (r->mantissa << 3) + (r->mantissa << 1) + (r->zeros == 1 ? digit : 0);
-        if (r->mantissa > UINT64_MAX / 10 || m < r->mantissa) {
-            r->inexact = true;
-        } else {
+    while (digit != 0 && !r->inexact && r->zeros != 0) {
+        r->inexact = !unsbi_append(&m, sizeof m, 10, r->zeros == 1 ? digit : 0);
+        if (!r->inexact) {
             r->mantissa = m;
             r->zeros--;
         }
@@ -2185,49 +2321,45 @@ static void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
 /* One character of a number: false if it does not belong to it. */
 static bool unsbi_json_number_char(unsb_json_reader *r, uint8_t c)
 {
-    uint8_t state = r->state;
+    uint8_t state = r->state, next = 0;
 
     if (unsbi_is_digit(c)) {
         c = (uint8_t)(c - '0');
-        if (state == UNSBI_JSON_ZERO)
-            return false;
         if (state >= UNSBI_JSON_E) {
             r->power = (uint16_t)(r->power < 1000 ? r->power * 10 + c : UNSBI_EXPONENT_MAX);
-            r->state = UNSBI_JSON_POWER;
-            return true;
-        }
-        unsbi_json_digit(r, c, state >= UNSBI_JSON_POINT);
-        r->state = state >= UNSBI_JSON_POINT                ? UNSBI_JSON_FRACTION
+            next = UNSBI_JSON_POWER;
+        } else if (state != UNSBI_JSON_ZERO) {
+            unsbi_json_digit(r, c, state >= UNSBI_JSON_POINT);
+            next = state >= UNSBI_JSON_POINT              ? UNSBI_JSON_FRACTION
                    : state == UNSBI_JSON_MINUS && c == 0 ? UNSBI_JSON_ZERO
                                                          : UNSBI_JSON_INT;
-        return true;
+        }
+    } else if (state < UNSBI_JSON_E) {
+        if ((state & 1) != 0 && (c | 0x20) == 'e')
+            next = UNSBI_JSON_E;
+        if ((state & 1) != 0 && c == '.' && state < UNSBI_JSON_POINT)
+            next = UNSBI_JSON_POINT;
+    } else if (state == UNSBI_JSON_E && (c == '+' || c == '-')) {
+        next = UNSBI_JSON_E_SIGN;
+        r->flags = c == '-'; /* UNSBI_JSON_POWER_NEGATIVE */
     }
-    if (c == '.' && (state == UNSBI_JSON_ZERO || state == UNSBI_JSON_INT)) {
-        r->state = UNSBI_JSON_POINT;
-    } else if ((c | 0x20) == 'e' && (state == UNSBI_JSON_ZERO || state == UNSBI_JSON_INT ||
-                                     state == UNSBI_JSON_FRACTION)) {
-        r->state = UNSBI_JSON_E;
-    } else if ((c == '+' || c == '-') && state == UNSBI_JSON_E) {
-        r->state = UNSBI_JSON_E_SIGN;
-        if (c == '-')
-            r->flags |= UNSBI_JSON_POWER_NEGATIVE;
-    } else {
+    if (next == 0)
         return false;
-    }
+    r->state = next;
     return true;
 }
 
 static int unsbi_json_number_over(unsb_json_reader *r)
 {
-    int32_t exponent;
+    int32_t exponent = r->power;
 
-    if (r->state != UNSBI_JSON_ZERO && r->state != UNSBI_JSON_INT &&
-        r->state != UNSBI_JSON_FRACTION && r->state != UNSBI_JSON_POWER)
-        return unsbi_json_fail(r, UNSB_E_JSON);
-    exponent = (r->flags & UNSBI_JSON_POWER_NEGATIVE) != 0 ? -(int32_t)r->power : r->power;
-    exponent += (int32_t)r->exponent + r->zeros;
-    if (r->power == UNSBI_EXPONENT_MAX)
+    if ((r->state & 1) == 0)
+        return UNSB_E_JSON;
+    if (exponent == UNSBI_EXPONENT_MAX)
         r->inexact = true;
+    if ((r->flags & UNSBI_JSON_POWER_NEGATIVE) != 0)
+        exponent = -exponent;
+    exponent += (int32_t)r->exponent + r->zeros;
     if (r->mantissa == 0) {
         exponent = 0;
         r->inexact = false;
@@ -2237,116 +2369,148 @@ static int unsbi_json_number_over(unsb_json_reader *r)
     return UNSB_JSON_NUMBER;
 }
 
+/* mantissa * 10^exponent, if it is whole and fits. */
+static bool unsbi_integer(uint64_t mantissa, int16_t exponent, bool negative, int64_t *value)
+{
+    for (; exponent > 0 && mantissa != 0; exponent--)
+        if (!unsbi_append(&mantissa, sizeof mantissa, 10, 0))
+            return false;
+    if (negative)
+        mantissa = 0u - mantissa;
+    if (mantissa != 0 && (exponent < 0 || (mantissa >> 63 != 0) != negative))
+        return false; /* a fraction, or its sign is another one */
+    memcpy(value, &mantissa, sizeof mantissa);
+    return true;
+}
+
 UNSB_API int unsb_json_integer(const unsb_json_reader *reader, int64_t *value)
 {
-    uint64_t m = reader->mantissa, limit = (uint64_t)INT64_MAX + (reader->negative ? 1 : 0);
-    int16_t exponent = reader->exponent;
-
-    if (reader->inexact || exponent < 0 || exponent > 18)
+    if (reader->inexact ||
+        !unsbi_integer(reader->mantissa, reader->exponent, reader->negative, value))
         return UNSB_E_JSON_NUMBER;
-    while (exponent-- > 0) {
-        if (m > (uint64_t)INT64_MAX / 10)
-            return UNSB_E_JSON_NUMBER;
-        m = (m << 3) + (m << 1);
-    }
-    if (m > limit)
-        return UNSB_E_JSON_NUMBER;
-    *value = !reader->negative ? (int64_t)m : m == limit ? INT64_MIN : -(int64_t)m;
     return UNSB_OK;
 }
 
+/* 8 characters apart, in the order of their events. */
+static const char unsbi_json_literals[21] = "false\0\0\0true\0\0\0\0null";
+
 /* The first character of a value. */
-static int unsbi_json_value_start(unsb_json_reader *r, uint8_t c)
+UNSBI_CALLED int unsbi_json_value_start(unsb_json_reader *r, uint8_t c)
 {
-    switch (c) {
-    case '{':
-        return unsbi_json_open(r, false);
-    case '[':
-        return unsbi_json_open(r, true);
-    case '"':
-        r->flags = 0;
-        r->state = UNSBI_JSON_IN_STRING;
+    uint8_t i;
+
+    if ((c | 0x20) == '{') /* or '[' */
+        return unsbi_json_open(r, c == '[');
+    for (i = 0; i < sizeof unsbi_json_literals; i = (uint8_t)(i + 8))
+        if (c == (uint8_t)unsbi_json_literals[i]) {
+            r->count = (uint8_t)(i + 1);
+            r->state = UNSBI_JSON_IN_LITERAL;
+            return UNSB_JSON_MORE;
+        }
+    r->mantissa = 0;
+    r->exponent = 0;
+    r->power = 0;
+    r->zeros = 0;
+    r->places = 0;
+    r->flags = 0;
+    r->inexact = false;
+    r->negative = c == '-';
+    r->state = UNSBI_JSON_MINUS;
+    if (c == '-' || (unsbi_is_digit(c) && unsbi_json_number_char(r, c)))
         return UNSB_JSON_MORE;
-    case 't':
-        r->literal = "true";
-        break;
-    case 'f':
-        r->literal = "false";
-        break;
-    case 'n':
-        r->literal = "null";
-        break;
-    default:
-        r->mantissa = 0;
-        r->exponent = 0;
-        r->power = 0;
-        r->zeros = 0;
-        r->flags = 0;
-        r->inexact = false;
-        r->negative = c == '-';
-        r->state = UNSBI_JSON_MINUS;
-        if (c != '-' && !(unsbi_is_digit(c) && unsbi_json_number_char(r, c)))
-            return unsbi_json_fail(r, UNSB_E_JSON);
-        return UNSB_JSON_MORE;
-    }
-    r->count = 1;
-    r->state = UNSBI_JSON_IN_LITERAL;
-    return UNSB_JSON_MORE;
+    return UNSB_E_JSON;
 }
 
-static int unsbi_json_literal_char(unsb_json_reader *r, uint8_t c)
+UNSBI_CALLED int unsbi_json_literal_char(unsb_json_reader *r, uint8_t c)
 {
-    if ((uint8_t)r->literal[r->count] != c)
-        return unsbi_json_fail(r, UNSB_E_JSON);
-    if (r->literal[++r->count] != '\0')
+    if ((uint8_t)unsbi_json_literals[r->count] != c)
+        return UNSB_E_JSON;
+    if (unsbi_json_literals[++r->count] != '\0')
         return UNSB_JSON_MORE;
     unsbi_json_value_over(r);
-    return r->literal[0] == 't'   ? UNSB_JSON_TRUE
-           : r->literal[0] == 'f' ? UNSB_JSON_FALSE
-                                  : UNSB_JSON_NULL;
+    return UNSB_JSON_FALSE + (r->count >> 3);
 }
 
 /* A character between values. */
-static int unsbi_json_between(unsb_json_reader *r, uint8_t c)
+UNSBI_CALLED int unsbi_json_between(unsb_json_reader *r, uint8_t c)
 {
+    uint8_t may = r->state, next = 0;
+    bool array = unsbi_json_in_array(r);
+
     if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
         return UNSB_JSON_MORE;
-    switch (r->state) {
-    case UNSBI_JSON_FIRST_VALUE:
-        if (c == ']')
-            return unsbi_json_close(r);
-        return unsbi_json_value_start(r, c);
-    case UNSBI_JSON_VALUE:
-        return unsbi_json_value_start(r, c);
-    case UNSBI_JSON_FIRST_KEY:
-    case UNSBI_JSON_NEXT_KEY:
-        if (c == '}' && r->state == UNSBI_JSON_FIRST_KEY)
-            return unsbi_json_close(r);
-        if (c != '"')
-            break;
-        r->flags = UNSBI_JSON_IS_KEY;
-        r->state = UNSBI_JSON_IN_STRING;
-        return UNSB_JSON_MORE;
-    case UNSBI_JSON_COLON:
-        if (c != ':')
-            break;
-        r->state = UNSBI_JSON_VALUE;
-        return UNSB_JSON_MORE;
-    case UNSBI_JSON_NEXT:
-        if (c == (unsbi_json_in_array(r) ? ']' : '}'))
-            return unsbi_json_close(r);
-        if (c != ',')
-            break;
-        r->state = unsbi_json_in_array(r) ? UNSBI_JSON_VALUE : UNSBI_JSON_NEXT_KEY;
-        return UNSB_JSON_MORE;
-    default:
-        break;
+    if (c == (array ? ']' : '}') && (may & UNSBI_JSON_CLOSE) != 0) {
+        unsbi_json_pop(r);
+        unsbi_json_value_over(r);
+        return array ? UNSB_JSON_ARRAY_END : UNSB_JSON_OBJECT_END;
     }
-    return unsbi_json_fail(r, UNSB_E_JSON);
+    if (c == ',' && (may & UNSBI_JSON_COMMA) != 0) {
+        next = array ? UNSBI_JSON_VALUE : UNSBI_JSON_KEY_NEXT;
+    } else if (c == ':' && (may & UNSBI_JSON_COLON) != 0) {
+        next = UNSBI_JSON_VALUE;
+        if ((r->flags & UNSBI_JSON_SKIP_NEXT) != 0)
+            next = UNSBI_JSON_SKIP;
+    } else if (c == '"' && (may & (UNSBI_JSON_VALUE | UNSBI_JSON_KEY_NEXT)) != 0) {
+        r->flags = may;
+        next = UNSBI_JSON_IN_STRING;
+    } else if (r->lenient && r->depth == 0 && (c == 0xEF || c == 0xBB || c == 0xBF)) {
+        next = may; /* of a byte order mark, if anything */
+    } else {
+        return (may & UNSBI_JSON_VALUE) != 0 ? unsbi_json_value_start(r, c) : UNSB_E_JSON;
+    }
+    r->state = next;
+    return UNSB_JSON_MORE;
+}
+
+UNSB_API void unsb_json_skip(unsb_json_reader *reader)
+{
+    if (reader->state == UNSBI_JSON_COLON) {
+        reader->flags |= UNSBI_JSON_SKIP_NEXT;
+        reader->skipped = 0;
+    } else {
+        unsbi_json_pop(reader);
+        reader->state = UNSBI_JSON_SKIP_INSIDE;
+        reader->skipped = 1;
+    }
+}
+
+/* A character of a value that is passed over, or the first one after a number or literal: false. */
+static bool unsbi_json_skip_char(unsb_json_reader *r, uint8_t c)
+{
+    bool opens = (c | 0x20) == '{', closes = (c | 0x20) == '}'; /* or '[', ']' */
+
+    if (r->state == UNSBI_JSON_SKIP_ESCAPE) {
+        r->state = UNSBI_JSON_SKIP_STRING;
+    } else if (r->state == UNSBI_JSON_SKIP_STRING) {
+        if (c == '\\')
+            r->state = UNSBI_JSON_SKIP_ESCAPE;
+        if (c != '"')
+            return true;
+        r->state = UNSBI_JSON_SKIP_INSIDE;
+        if (r->skipped == 0)
+            unsbi_json_value_over(r);
+    } else if (c == '"') {
+        r->state = UNSBI_JSON_SKIP_STRING;
+    } else if (r->skipped == 0 && (closes || c == ',' || c <= ' ')) {
+        if (r->state == UNSBI_JSON_SKIP && c <= ' ')
+            return true;
+        /* a number or literal is over, or what should have been one is missing */
+        if (r->state != UNSBI_JSON_SKIP)
+            unsbi_json_value_over(r);
+        else
+            r->state = UNSBI_JSON_VALUE;
+        return false;
+    } else {
+        r->state = UNSBI_JSON_SKIP_INSIDE;
+        r->skipped = (unsb_size)(r->skipped + opens - closes);
+        if (closes && r->skipped == 0)
+            unsbi_json_value_over(r);
+    }
+    return true;
 }
 
 /* RFC 3629 section 3. */
-static uint8_t unsbi_utf8_encode(uint32_t code, char out[4])
+UNSBI_CALLED uint8_t unsbi_utf8_encode(uint32_t code, char out[4])
 {
     uint8_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4, i;
 
@@ -2356,153 +2520,141 @@ static uint8_t unsbi_utf8_encode(uint32_t code, char out[4])
     return size;
 }
 
-/* What the character after a backslash stands for, or 0 (also for `u`). */
-static uint8_t unsbi_json_unescape(uint8_t c)
+/* A code unit of an escape. Returns how many bytes of text it makes, from unescaped[n] on, with the
+ * n that stand there; 0: it is the first half of a surrogate pair (RFC 8259 section 7). */
+static int unsbi_json_code(unsb_json_reader *r, uint32_t code, int n)
 {
-    switch (c) {
-    case 'n':
-        return '\n';
-    case 't':
-        return '\t';
-    case 'r':
-        return '\r';
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case '"':
-    case '\\':
-    case '/':
-        return c;
-    default:
-        return 0;
-    }
-}
+    uint32_t high = code >> 10; /* 0x36 and 0x37 are the halves of surrogate pairs */
 
-/* A character of an escape sequence. Returns how many bytes stand in `unescaped`, 0: the escape
- * goes on (or was the first half of a surrogate pair), or an error. */
-static int unsbi_json_escape_char(unsb_json_reader *r, uint8_t c)
-{
-    uint32_t code;
-
-    if (r->state == UNSBI_JSON_ESCAPE) {
-        r->state = UNSBI_JSON_HEX;
-        r->count = 0;
-        r->code = 0;
-        if (c == 'u')
-            return 0;
-        r->state = UNSBI_JSON_IN_STRING;
-        r->unescaped[0] = (char)unsbi_json_unescape(c);
-        if (r->unescaped[0] == 0)
-            return UNSB_E_JSON;
-        return r->surrogate != 0 ? UNSB_E_JSON_UTF8 : 1;
-    }
-    c = unsbi_hex_value(c);
-    if (c > 15)
-        return UNSB_E_JSON;
-    r->code = (uint16_t)(r->code << 4 | c);
-    if (++r->count < 4)
-        return 0;
-    r->state = UNSBI_JSON_IN_STRING;
-    code = r->code;
-    if (r->surrogate != 0) { /* RFC 8259 section 7: a pair makes one character */
-        if ((code & 0xFC00) != 0xDC00)
-            return UNSB_E_JSON_UTF8;
-        code = 0x10000u + ((r->surrogate & 0x3FFu) << 10) + (code & 0x3FF);
+    if (r->surrogate != 0 && high == 0x37) {
+        code = 0x10000u + ((uint32_t)r->surrogate << 10) - (0xD800u << 10) + code - 0xDC00u;
         r->surrogate = 0;
-    } else if ((code & 0xFC00) == 0xD800) {
-        r->surrogate = r->code;
-        return 0;
-    } else if ((code & 0xFC00) == 0xDC00) {
-        return UNSB_E_JSON_UTF8;
+        return unsbi_utf8_encode(code, r->unescaped);
     }
-    return unsbi_utf8_encode(code, r->unescaped);
+    if (r->surrogate != 0) {
+        if (!r->lenient)
+            return UNSB_E_JSON_UTF8;
+        r->surrogate = 0;
+        n = unsbi_utf8_encode(0xFFFD, r->unescaped);
+    }
+    if (high == 0x36) {
+        r->surrogate = (uint16_t)code;
+        return n;
+    }
+    if (high == 0x37) {
+        if (!r->lenient)
+            return UNSB_E_JSON_UTF8;
+        if (code >= 0xDC80 && code <= 0xDCFF) {
+            r->unescaped[n] = (char)(code & 0xFF);
+            return n + 1;
+        }
+        code = 0xFFFD;
+    }
+    return n + unsbi_utf8_encode(code, r->unescaped + n);
 }
 
-static int unsbi_json_piece(unsb_json_reader *r, const uint8_t *text, size_t size)
+/* A character of a string. Returns how many bytes of text it ends, which stand in `unescaped`, or
+ * an error. 0: an escape goes on (or was the first half of a pair), or the string is over. */
+UNSBI_CALLED int unsbi_json_string_char(unsb_json_reader *r, uint8_t c)
 {
-    r->text = (const char *)text;
-    r->text_size = size;
+    int n = 0;
+
+    if (r->state == UNSBI_JSON_IN_STRING) {
+        if (!r->lenient && (!unsbi_utf8_next(r->utf8, c) || (r->surrogate != 0 && c != '\\')))
+            return UNSB_E_JSON_UTF8;
+        if (c == '\\') {
+            r->state = UNSBI_JSON_ESCAPE;
+            return 0;
+        }
+        if (r->surrogate != 0)
+            n = unsbi_utf8_encode(0xFFFD, r->unescaped);
+        r->surrogate = 0;
+        if (c == '"') {
+            unsbi_json_value_over(r);
+            if ((r->flags & UNSBI_JSON_IS_KEY) != 0)
+                r->state = UNSBI_JSON_COLON;
+            return n;
+        }
+        if (c < 0x20 && !r->lenient)
+            return UNSB_E_JSON;
+        r->unescaped[n] = (char)c;
+        return n + 1;
+    }
+    if (r->state == UNSBI_JSON_ESCAPE) {
+        if (c == 'u') {
+            r->state = UNSBI_JSON_HEX;
+            r->count = 4;
+            return 0;
+        }
+        c = unsbi_json_other(c, 1);
+        if (c == 0)
+            return UNSB_E_JSON;
+        r->code = c;
+    } else {
+        c = unsbi_hex_value(c);
+        if (c > 15)
+            return UNSB_E_JSON;
+        r->code = (uint16_t)(r->code << 4 | c);
+        if (--r->count != 0)
+            return 0;
+    }
+    r->state = UNSBI_JSON_IN_STRING;
+    return unsbi_json_code(r, r->code, n);
+}
+
+UNSBI_CALLED int unsbi_json_piece(unsb_json_reader *r)
+{
     r->partial = r->state >= UNSBI_JSON_IN_STRING;
     return (r->flags & UNSBI_JSON_IS_KEY) != 0 ? UNSB_JSON_KEY : UNSB_JSON_STRING;
 }
 
-/* Within a string: moves its bytes together at `data`, up to its end or the end of the input. */
-static int unsbi_json_string(unsb_json_reader *r, uint8_t *data, size_t size, size_t *used)
-{
-    uint8_t *p = data, *end = data + size, *out = data;
-    int n = 0;
-
-    while (p < end && r->state >= UNSBI_JSON_IN_STRING && n == 0) {
-        uint8_t c = *p;
-        if (r->state != UNSBI_JSON_IN_STRING) {
-            p++;
-            n = unsbi_json_escape_char(r, c);
-            /* An escape that began in an earlier piece can be longer than its part of this one. */
-            if (n <= 0 || n > p - out)
-                continue;
-            memcpy(out, r->unescaped, (size_t)n);
-            out += n;
-            n = 0;
-        } else if (r->utf8[0] != 0 || c >= 0x80) {
-            if (!unsbi_utf8_next(r->utf8, c) || r->surrogate != 0)
-                n = UNSB_E_JSON_UTF8;
-            *out++ = c;
-            p++;
-        } else if (c == '\\') {
-#if !UNSB_SMALL
-            if (end - p >= 2 && r->surrogate == 0 && (c = unsbi_json_unescape(p[1])) != 0) {
-                *out++ = c;
-                p += 2;
-                continue;
-            }
-#endif
-            r->state = UNSBI_JSON_ESCAPE;
-            p++;
-        } else if (r->surrogate != 0) {
-            n = UNSB_E_JSON_UTF8;
-        } else if (c == '"') {
-            p++;
-            unsbi_json_value_over(r);
-            if ((r->flags & UNSBI_JSON_IS_KEY) != 0)
-                r->state = UNSBI_JSON_COLON;
-        } else {
-            size_t run = unsbi_plain_run(p, (size_t)(end - p));
-            if (run == 0) /* a control character */
-                n = UNSB_E_JSON;
-            if (out != p)
-                memmove(out, p, run);
-            out += run;
-            p += run;
-        }
-    }
-    *used = (size_t)(p - data);
-    if (n < 0)
-        return unsbi_json_fail(r, n);
-    if (n > 0)
-        return unsbi_json_piece(r, (const uint8_t *)r->unescaped, (size_t)n);
-    if (out == data && r->state >= UNSBI_JSON_IN_STRING)
-        return UNSB_JSON_MORE;
-    return unsbi_json_piece(r, data, (size_t)(out - data));
-}
-
 UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, size_t *used)
 {
-    uint8_t *p = (uint8_t *)data, *end;
-    int event = UNSB_JSON_MORE;
-    size_t n;
+    uint8_t *p = (uint8_t *)data, *end, *out;
+    int event = UNSB_JSON_MORE, n;
 
     *used = 0;
-    if (reader->state == UNSBI_JSON_FAILED)
+    if (size == 0 || reader->error != 0)
         return reader->error;
-    if (size == 0)
-        return event;
     end = p + size;
+    out = p; /* the bytes of a string are moved together, from `text` to here */
+    reader->text = data;
     while (p < end && event == UNSB_JSON_MORE) {
-        if (reader->state >= UNSBI_JSON_IN_STRING) {
-            n = 0;
-            event = unsbi_json_string(reader, p, (size_t)(end - p), &n);
-            p += n;
+        if (reader->state >= UNSBI_JSON_SKIP) {
+            if (unsbi_json_skip_char(reader, *p))
+                p++;
+        } else if (reader->state >= UNSBI_JSON_IN_STRING) {
+#if !UNSB_SMALL
+            if (reader->state == UNSBI_JSON_IN_STRING && reader->utf8[0] == 0 &&
+                reader->surrogate == 0) {
+                size_t run = unsbi_plain_run(p, (size_t)(end - p));
+                if (out != p)
+                    memmove(out, p, run);
+                out += run;
+                p += run;
+                if (p == end)
+                    break;
+                if (*p == '\\' && end - p >= 2 && (n = unsbi_json_other(p[1], 1)) != 0) {
+                    *out++ = (uint8_t)n;
+                    p += 2;
+                    continue;
+                }
+            }
+#endif
+            n = unsbi_json_string_char(reader, *p++);
+            if (n > p - out) { /* of an escape that began in an earlier piece */
+                reader->text = reader->unescaped;
+                out = (uint8_t *)reader->unescaped + n;
+                event = unsbi_json_piece(reader);
+            } else if (n >= 0) {
+                memcpy(out, reader->unescaped, (size_t)n);
+                out += n;
+                if (reader->state < UNSBI_JSON_IN_STRING)
+                    event = unsbi_json_piece(reader);
+            } else {
+                event = n;
+            }
+            continue;
         } else if (reader->state >= UNSBI_JSON_MINUS) {
             if (unsbi_json_number_char(reader, *p))
                 p++;
@@ -2513,21 +2665,28 @@ UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, s
         } else {
             event = unsbi_json_between(reader, *p++);
         }
+        out = p;
+        reader->text = (char *)p;
     }
     *used = (size_t)(p - (uint8_t *)data);
-    return event;
+    reader->text_size = (size_t)((char *)out - reader->text);
+    reader->error = (int16_t)(event < 0 ? event : 0);
+    /* what was good comes before the error, however the text was cut */
+    return event <= 0 && reader->text_size != 0 ? unsbi_json_piece(reader) : event;
 }
 
 UNSB_API int unsb_json_read_end(unsb_json_reader *reader)
 {
-    if (reader->state == UNSBI_JSON_FAILED)
-        return reader->error;
-    if (reader->state == UNSBI_JSON_END)
-        return UNSB_OK;
-    if (reader->depth == 0 && reader->state >= UNSBI_JSON_MINUS &&
-        reader->state < UNSBI_JSON_IN_STRING)
-        return unsbi_json_number_over(reader);
-    return unsbi_json_fail(reader, UNSB_E_JSON);
+    int rc = reader->error;
+
+    if (rc == 0 && reader->state != 0) {
+        rc = UNSB_E_JSON;
+        if (reader->depth == 0 && reader->state >= UNSBI_JSON_MINUS &&
+            reader->state < UNSBI_JSON_IN_STRING)
+            rc = unsbi_json_number_over(reader);
+        reader->error = (int16_t)(rc < 0 ? rc : 0);
+    }
+    return rc;
 }
 
 #if UNSB_SIGNING
@@ -2677,6 +2836,27 @@ static void unsbi_hmac_end(uint32_t hash[8], const char *key, uint8_t *scratch, 
  * how much of the field that was cut is used.
  * ====================================================================== */
 
+/* unsb_client.flags */
+enum {
+    UNSBI_CONNECTED = 0x01, /* the transport is, or is about to be */
+    UNSBI_SENT = 0x02,      /* the transport took some of the request */
+    UNSBI_BLOCKED = 0x04,   /* the last call of the transport could do nothing */
+    UNSBI_PROBE = 0x08,     /* while sending: see whether the answer comes early */
+    UNSBI_UNUSABLE = 0x10,  /* the connection cannot be used for another request */
+    UNSBI_DELIVERED = 0x20, /* a part of what was asked for reached the caller */
+    UNSBI_ENTERED = 0x40    /* within unsb_poll(): callbacks may be running */
+};
+
+/* unsb_client.state: see >>machine */
+enum {
+    UNSBI_IDLE,
+    UNSBI_MEASURE,
+    UNSBI_CONNECT,
+    UNSBI_SEND,
+    UNSBI_RECV,
+    UNSBI_PAUSE
+};
+
 typedef struct unsbi_segment { /* what a field stands for */
     unsb_source source;
     int (*encode)(unsbi_encoding *e); /* NULL: as it is */
@@ -2692,10 +2872,13 @@ static void unsbi_set_source(unsb_source *source, const void *data, unsb_size si
 
 enum {
     UNSBI_OP_SAFE = 0x01,  /* RFC 9110 section 9.2.1: may be repeated */
-    UNSBI_OP_SYNC = 0x02,  /* the answer comes when the program has ended */
-    UNSBI_OP_BY_ID = 0x04, /* result->job_id names the job */
-    UNSBI_OP_JOB = 0x08,   /* the answer must name a job */
-    UNSBI_OP_RAW = 0x10    /* unsb_request: the response body goes to result->out */
+    UNSBI_OP_BY_ID = 0x02, /* result->job_id names the job */
+    UNSBI_OP_JOB = 0x04,   /* the answer must name a job, or be its outcome */
+    UNSBI_OP_RAW = 0x08,   /* the response body goes to result->out */
+    UNSBI_OP_EMPTY = 0x10, /* a response without a body will do */
+    UNSBI_OP_LIST = 0x20,  /* an array may be the whole answer */
+    UNSBI_OP_KEY = 0x40,   /* a refusal that tells of the key answers the question */
+    UNSBI_OP_OTHER_ID = 0x80 /* a session's or service's id will do for a job's */
 };
 
 struct unsbi_fields;
@@ -2706,8 +2889,9 @@ typedef struct unsbi_op {
     const char *target, *body; /* templates */
     /* The field of a capital letter in them: returns its text, or stores its source (then NULL) */
     const char *(*field)(const unsb_client *client, unsbi_segment *s, char code);
-    const struct unsbi_fields *fields; /* of a 2xx response; NULL: those of unsb_result */
-    bool (*again)(unsb_client *client, int rc); /* should it be sent again, in unsb_job_wait? */
+    const struct unsbi_fields *fields; /* of the response; NULL: only those of a refusal matter */
+    int (*again)(unsb_client *client, int rc); /* what follows a poll: unsbi_wait_again() */
+    const struct unsbi_op *follow; /* what asks for the job that the answer may name instead */
     uint8_t flags;
 } unsbi_op;
 
@@ -2718,15 +2902,23 @@ static const char *unsbi_method(const unsb_client *client)
     return client->op->method != NULL ? client->op->method : call->method;
 }
 
+/* Does the request announce a body's length, be it 0? RFC 9110 section 8.6: not where the method
+ * gives content no meaning and there is none. */
+static bool unsbi_has_body(const unsb_client *client)
+{
+    const unsb_call *call = (const unsb_call *)client->input;
+
+    if (client->op->method != NULL)
+        return client->op->content_type != NULL;
+    return call->body.size != 0 || call->method[0] == 'P';
+}
+
 static const char *unsbi_content_type(const unsb_client *client)
 {
     const unsb_call *call = (const unsb_call *)client->input;
 
     if (client->op->method != NULL)
         return client->op->content_type;
-    /* RFC 9110 section 8.6: no Content-Length where the method gives content no meaning */
-    if (call->body.size == 0 && call->method[0] != 'P')
-        return NULL;
     return call->content_type != NULL ? call->content_type : "application/json";
 }
 
@@ -2742,8 +2934,9 @@ static const char unsbi_head_template[] =
 #if UNSB_SIGNING
     "%(s\r\nX-Timestamp: %t\r\nX-Signature: %g%)"
 #endif
-    "%(y\r\nContent-Type: %y\r\nContent-Length: %n%)%(c\r\nConnection: close%)"
-    "\r\nAccept-Encoding: identity\r\nUser-Agent: unsandbox.h/" UNSB_VERSION_TEXT "\r\n\r\n";
+    "%(y\r\nContent-Type: %y%)%(n\r\nContent-Length: %n%)%(c\r\nConnection: close%)"
+    "\r\nAccept-Encoding: identity\r\nUser-Agent: unsandbox.h/" UNSB_VERSION_TEXT
+    "%(f%[\r\n%f: %v%]f%)\r\n\r\n";
 
 static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s, char code)
 {
@@ -2757,8 +2950,11 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
         for (text = config->host; *text != '\0' && *text != ':';)
             text++;
         break;
-    case 'h':
-        return config->host;
+    case 'h': /* RFC 6874 section 4: without the zone of an address */
+        for (text = config->host; *text != '\0' && *text != '%';)
+            text++;
+        unsbi_set_source(&s->source, config->host, (unsb_size)(text - config->host));
+        return NULL;
     case 'p':
         if (config->port != 443)
             text = unsbi_digits(s, config->port);
@@ -2768,7 +2964,7 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
 #if UNSB_SIGNING
     case 's':
         if (config->secret_key != NULL)
-            text = config->secret_key; /* anything but empty: it is not written */
+            text = "s"; /* anything but empty: it is not written */
         break;
     case 't':
         return unsbi_digits(s, client->u.tx.unix_time);
@@ -2778,11 +2974,19 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
         return NULL;
 #endif
     case 'y':
-        if (unsbi_content_type(client) != NULL)
+        if (unsbi_has_body(client))
             text = unsbi_content_type(client);
         break;
     case 'n':
-        return unsbi_digits(s, client->u.tx.body_size);
+        if (unsbi_has_body(client))
+            text = unsbi_digits(s, client->u.tx.body_size);
+        break;
+    case 'f': /* the caller's own */
+        if (client->op->method == NULL)
+            text = client->op->field(client, s, 'F');
+        break;
+    case 'v':
+        return client->op->field(client, s, 'G');
     default: /* 'c' */
         if (config->no_keep_alive)
             text = "close";
@@ -2794,8 +2998,8 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
 /* The body of POST /execute and /execute/async. */
 static const char unsbi_execute_template[] =
     "{\"language\":\"%L\",\"code\":\"%C\"%(E,\"env\":{%[%S\"%N\":\"%V\"%]E}%)"
-    "%(M,\"network_mode\":\"%M\"%)%(T,\"ttl\":%T%)%(A,\"return_artifact\":%A%)"
-    "%(W,\"return_wasm_artifact\":%W%)"
+    "%(M,\"network_mode\":\"%M\"%)%(T,\"ttl\":%T%)%(U,\"vcpu\":%U%)"
+    "%(A,\"return_artifact\":%A%)%(W,\"return_wasm_artifact\":%W%)%(X,%X%)"
     "%(F,\"input_files\":[%[%S{%(G\"filename\":\"%G\",%)\"content\":\"%D\"}%]F]%)}";
 
 static const char *unsbi_program_field(const unsb_client *client, unsbi_segment *s, char code)
@@ -2833,6 +3037,14 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
     case 'T':
         if (program->ttl_s != 0)
             text = unsbi_digits(s, program->ttl_s);
+        break;
+    case 'U':
+        if (program->vcpu > 1)
+            text = unsbi_digits(s, program->vcpu);
+        break;
+    case 'X':
+        if (program->extra != NULL)
+            text = program->extra;
         break;
     case 'A':
         if (program->return_artifact)
@@ -2898,20 +3110,28 @@ static const char *unsbi_job_field(const unsb_client *client, unsbi_segment *s, 
 static const char *unsbi_call_field(const unsb_client *client, unsbi_segment *s, char code)
 {
     const unsb_call *call = (const unsb_call *)client->input;
+    size_t item = client->u.tx.item;
 
-    if (code == 'P')
+    switch (code) {
+    case 'P':
         return call->path;
-    s->source = call->body;
-    return NULL;
+    case 'F':
+        return item < call->header_count ? call->headers[item].name : "";
+    case 'G':
+        return call->headers[item].value;
+    default: /* 'B' */
+        s->source = call->body;
+        return NULL;
+    }
 }
 
-enum { UNSBI_START, UNSBI_TARGET, UNSBI_HEAD, UNSBI_BODY, UNSBI_ALL_WRITTEN }; /* u.tx.part */
+enum { UNSBI_START, UNSBI_TARGET, UNSBI_HEAD, UNSBI_BODY, UNSBI_ALL_WRITTEN }; /* v.tx.part */
 
 /* The present template of what is sent; or of what is measured, and signed:
  * "timestamp:METHOD:target:" and the body. */
 static const char *unsbi_template(const unsb_client *client, bool measure)
 {
-    uint8_t part = client->u.tx.part;
+    uint8_t part = client->v.tx.part;
 
     if (part == UNSBI_BODY)
         return client->op->body;
@@ -2937,7 +3157,8 @@ static void unsbi_find_segment(const unsb_client *client, char code, unsbi_segme
 }
 
 /* Reads exactly `size` bytes at `offset`. */
-static int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_t *out, size_t size)
+UNSBI_CALLED int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_t *out,
+                                   size_t size)
 {
     while (size != 0) {
         size_t part = unsbi_min(size, UNSBI_INT_MAX);
@@ -3015,8 +3236,8 @@ static int unsbi_fill(unsb_client *client, bool measure)
     int rc = UNSB_OK, depth = 0;
     unsb_size body;
 
-    while (rc == UNSB_OK && client->u.tx.part != UNSBI_ALL_WRITTEN) {
-        const char *base = unsbi_template(client, measure), *t = base + client->u.tx.at;
+    while (rc == UNSB_OK && client->v.tx.part != UNSBI_ALL_WRITTEN) {
+        const char *base = unsbi_template(client, measure), *t = base + client->v.tx.at;
         size_t end = client->end;
         unsbi_segment s;
 
@@ -3024,9 +3245,9 @@ static int unsbi_fill(unsb_client *client, bool measure)
             buffer[end++] = *t++;
         client->end = end;
         if (*t == '\0') {
-            client->u.tx.part++;
+            client->v.tx.part++;
             t = base;
-            if (client->u.tx.part == UNSBI_BODY)
+            if (client->v.tx.part == UNSBI_BODY)
                 start = client->end;
         } else if (*t != '%') {
             rc = UNSB_PENDING;
@@ -3061,11 +3282,13 @@ static int unsbi_fill(unsb_client *client, bool measure)
                 t += 2;
             }
         }
-        client->u.tx.at = (uint16_t)(t - base);
+        client->v.tx.at = (uint16_t)(t - base);
     }
+    if (client->state == UNSBI_IDLE) /* a source has stopped the operation */
+        rc = UNSB_E_ABORTED;
     if (rc < 0)
         return rc;
-    body = client->u.tx.part >= UNSBI_BODY ? (unsb_size)(client->end - start) : 0;
+    body = client->v.tx.part >= UNSBI_BODY ? (unsb_size)(client->end - start) : 0;
     client->u.tx.counted += body;
     return client->u.tx.counted < body ? UNSB_E_REQUEST_SIZE : rc;
 }
@@ -3076,10 +3299,9 @@ static int unsbi_fill(unsb_client *client, bool measure)
 
 /* Where the decoder stands. Up to SKIP each byte is looked at; the last ones count bytes. A field's
  * value is judged only when the line after it shows that it is not continued (obs-fold, RFC 9112
- * section 5.2). */
+ * section 5.2). Trailers are lines, too, of UNSB_HTTP_BODY. */
 enum {
-    UNSBI_HTTP_VERSION, /* "HTTP/1." and a digit; `digits` of these matched */
-    UNSBI_HTTP_STATUS,  /* a space and three digits */
+    UNSBI_HTTP_STATUS, /* the status line; `digits` of it matched */
     UNSBI_HTTP_NAME,
     UNSBI_HTTP_VALUE,
     UNSBI_HTTP_LINE_LF, /* after the CR of a line; */
@@ -3089,17 +3311,13 @@ enum {
     UNSBI_HTTP_CHUNK_LF,
     UNSBI_HTTP_CHUNK_END_CR, /* after the chunk's data */
     UNSBI_HTTP_CHUNK_END_LF,
-    UNSBI_HTTP_TRAILER,      /* at the start of a trailer line */
-    UNSBI_HTTP_TRAILER_SKIP,
-    UNSBI_HTTP_TRAILER_LF,
     UNSBI_HTTP_LINE,    /* at the start of a line */
     UNSBI_HTTP_REASON,  /* to the end of the line */
-    UNSBI_HTTP_SKIP,    /* the value of a field that does not matter */
+    UNSBI_HTTP_SKIP,    /* the value of a field that does not matter, or a trailer */
     UNSBI_HTTP_CHUNK_DATA,
     UNSBI_HTTP_LENGTH_DATA,
     UNSBI_HTTP_CLOSE_DATA,
-    UNSBI_HTTP_OVER,
-    UNSBI_HTTP_FAILED
+    UNSBI_HTTP_OVER
 };
 
 /* unsb_http.field: an index of the first list, or one of these */
@@ -3110,12 +3328,11 @@ enum {
     UNSBI_FIELD_TRANSFER_ENCODING,
     UNSBI_FIELD_NONE /* before the first field: a fold has nothing to continue */
 };
-static const char unsbi_http_fields[] =
+static const char unsbi_http_fields[] = /* the last one is the longest: unsb_http.token */
     "\12connection\16content-length\13retry-after\21transfer-encoding";
 
 enum { UNSBI_TOKEN_CHUNKED, UNSBI_TOKEN_CLOSE, UNSBI_TOKEN_KEEP_ALIVE };
-static const char unsbi_http_tokens[] =
-    "\7chunked\5close\12keep-alive";
+static const char unsbi_http_tokens[] = "\7chunked\5close\12keep-alive";
 
 #define UNSBI_NOT_A_NUMBER 0xFF /* unsb_http.digits: the value began with something else */
 
@@ -3136,35 +3353,32 @@ static bool unsbi_is_token_char(uint8_t c)
 }
 
 /* number = number * base + digit; false where that overflows. */
-static bool unsbi_http_digit(unsb_http *h, uint8_t base, uint8_t digit)
+UNSBI_CALLED bool unsbi_http_digit(unsb_http *h, uint8_t base, uint8_t digit)
 {
-    unsb_size n = h->number;
-
-    if (n > (base == 16 ? (unsb_size)-1 >> 4 : (unsb_size)-1 / 10))
-        return false;
-    n = base == 16 ? n << 4 : (n << 3) + (n << 1);
-    h->number = (unsb_size)(n + digit);
     h->digits = 1;
-    return h->number >= n;
+    return unsbi_append(&h->number, sizeof h->number, base, digit);
 }
 
-UNSBI_APART void unsbi_http_letter(unsb_http *h, uint8_t c)
+UNSBI_CALLED void unsbi_http_letter(unsb_http *h, uint8_t c)
 {
-    unsbi_word_next(&h->token, &c, 1, 0x20);
+    if (h->length < sizeof h->token)
+        h->token[h->length++] = (char)c;
+    else
+        h->length = sizeof h->token + 1;
 }
 
-static void unsbi_http_element_start(unsb_http *h)
+UNSBI_CALLED void unsbi_http_element_start(unsb_http *h)
 {
     h->number = 0;
     h->digits = 0;
     h->spaced = false;
-    unsbi_word_start(&h->token, unsbi_http_tokens);
+    h->length = 0;
 }
 
 /* An element of a list, or the whole value, is complete. */
 static int unsbi_http_element(unsb_http *h, uint8_t field)
 {
-    uint8_t token = unsbi_word_end(&h->token);
+    uint8_t token = unsbi_find(unsbi_http_tokens, h->token, h->length, 0x20);
 
     switch (field) {
     case UNSBI_FIELD_CONNECTION:
@@ -3187,7 +3401,7 @@ static int unsbi_http_element(unsb_http *h, uint8_t field)
             h->retry_after_s = (h->number >> 16 >> 16) != 0 ? UINT32_MAX : (uint32_t)h->number;
         break;
     case UNSBI_FIELD_TRANSFER_ENCODING:
-        if (h->token.matched == 0) /* RFC 9110 section 5.6.1: empty elements are ignored */
+        if (h->length == 0) /* RFC 9110 section 5.6.1: empty elements are ignored */
             break;
         /* any other coding was not asked for; chunked twice is forbidden */
         if (token != UNSBI_TOKEN_CHUNKED || (h->flags & UNSB_HTTP_CHUNKED) != 0)
@@ -3204,26 +3418,27 @@ static int unsbi_http_element(unsb_http *h, uint8_t field)
 /* A character of the value of one of the four fields. */
 static int unsbi_http_value(unsb_http *h, uint8_t c)
 {
+    uint8_t digit = (uint8_t)(c - '0');
+    int rc = UNSB_PENDING;
+
     if (c == ' ' || c == '\t') {
-        h->spaced = h->digits != 0 || h->token.matched != 0;
-        return UNSB_PENDING;
-    }
-    if (h->field == UNSBI_FIELD_RETRY_AFTER) { /* RFC 9110 section 10.2.3: seconds or a date */
-        if (h->digits == UNSBI_NOT_A_NUMBER || h->spaced || !unsbi_is_digit(c))
+        h->spaced = h->digits != 0 || h->length != 0;
+    } else if (c == ',' && h->field != UNSBI_FIELD_RETRY_AFTER) {
+        rc = unsbi_http_element(h, h->field);
+    } else if (h->field != UNSBI_FIELD_RETRY_AFTER && h->field != UNSBI_FIELD_CONTENT_LENGTH) {
+        unsbi_http_letter(h, h->spaced ? '\0' : c);
+    } else {
+        if (h->spaced || digit > 9 || h->digits == UNSBI_NOT_A_NUMBER) {
             h->digits = UNSBI_NOT_A_NUMBER;
-        else if (!unsbi_http_digit(h, 10, (uint8_t)(c - '0')))
+            rc = UNSB_E_HTTP;
+        } else if (!unsbi_http_digit(h, 10, digit)) {
             h->number = (unsb_size)-1;
-        return UNSB_PENDING;
+            rc = UNSB_E_RESPONSE_SIZE;
+        }
+        if (h->field == UNSBI_FIELD_RETRY_AFTER) /* RFC 9110 section 10.2.3: or a date */
+            rc = UNSB_PENDING;
     }
-    if (c == ',')
-        return unsbi_http_element(h, h->field);
-    if (h->field == UNSBI_FIELD_CONTENT_LENGTH) {
-        if (h->spaced || !unsbi_is_digit(c))
-            return UNSB_E_HTTP;
-        return unsbi_http_digit(h, 10, (uint8_t)(c - '0')) ? UNSB_PENDING : UNSB_E_RESPONSE_SIZE;
-    }
-    unsbi_http_letter(h, h->spaced ? '\0' : c);
-    return UNSB_PENDING;
+    return rc;
 }
 
 /* The head is complete: RFC 9112 section 6.3 says what follows. */
@@ -3239,7 +3454,7 @@ static int unsbi_http_head_over(unsb_http *h)
         h->status = 0;
         h->digits = 0;
         h->retry_after_s = 0;
-        h->state = UNSBI_HTTP_VERSION;
+        h->state = UNSBI_HTTP_STATUS;
         return UNSB_PENDING;
     }
     /* section 6.1: both, or chunks from HTTP/1.0, are signs of a message that was tampered with */
@@ -3250,6 +3465,10 @@ static int unsbi_http_head_over(unsb_http *h)
     h->flags = flags | UNSB_HTTP_BODY;
     if ((flags & UNSB_HTTP_HEAD) != 0 || h->status == 204 || h->status == 304) {
         h->state = UNSBI_HTTP_OVER;
+        /* what is announced all the same might still come, and be taken for the next answer */
+        if ((flags & UNSB_HTTP_HEAD) == 0 && framed &&
+            (h->remaining != 0 || (flags & UNSB_HTTP_CHUNKED) != 0))
+            h->flags |= UNSB_HTTP_CLOSE;
     } else if ((flags & UNSB_HTTP_CHUNKED) != 0) {
         unsbi_http_element_start(h);
         h->head_size = 0;
@@ -3260,39 +3479,6 @@ static int unsbi_http_head_over(unsb_http *h)
         h->flags |= UNSB_HTTP_CLOSE;
         h->state = UNSBI_HTTP_CLOSE_DATA;
     }
-    return UNSB_PENDING;
-}
-
-/* A byte of the status line. */
-static int unsbi_http_status_line(unsb_http *h, uint8_t c)
-{
-    static const char version[] = "HTTP/1.";
-
-    if (h->state == UNSBI_HTTP_VERSION) {
-        if (h->digits < 7) {
-            if (c != (uint8_t)version[h->digits])
-                return UNSB_E_HTTP;
-        } else {
-            if (!unsbi_is_digit(c))
-                return UNSB_E_HTTP;
-            if (c == '0')
-                h->flags |= UNSB_HTTP_1_0;
-            h->state = UNSBI_HTTP_STATUS;
-        }
-    } else if (h->digits == 8) {
-        if (c != ' ')
-            return UNSB_E_HTTP;
-    } else if (h->digits < 12) {
-        if (!unsbi_is_digit(c))
-            return UNSB_E_HTTP;
-        h->status = (uint16_t)(h->status * 10u + (uint8_t)(c - '0'));
-    } else {
-        /* section 4: the space belongs to the reason phrase, and both are often left out */
-        h->state = UNSBI_HTTP_REASON;
-        if (h->status < 100 || h->status > 599 || (c != ' ' && c != '\r' && c != '\n'))
-            return UNSB_E_HTTP;
-    }
-    h->digits++;
     return UNSB_PENDING;
 }
 
@@ -3311,68 +3497,83 @@ static int unsbi_http_field_over(unsb_http *h)
     return UNSB_PENDING;
 }
 
-/* A byte at the start of a line of the head. */
-static int unsbi_http_line(unsb_http *h, uint8_t c)
+/* A byte of a text that ends with the line: a value, the reason, a trailer, a chunk's extension.
+ * Lone LFs are not accepted after the head: they are how two readers come to see two messages. */
+UNSBI_CALLED int unsbi_http_text(unsb_http *h, uint8_t c)
 {
-    if (c == ' ' || c == '\t') {
-        if (h->field == UNSBI_FIELD_NONE)
-            return UNSB_E_HTTP;
-        h->state = h->field < UNSBI_FIELD_NONE ? UNSBI_HTTP_VALUE : UNSBI_HTTP_SKIP;
-        return h->field < UNSBI_FIELD_NONE ? unsbi_http_value(h, c) : UNSB_PENDING;
-    }
-    if (unsbi_http_field_over(h) < 0)
-        return UNSB_E_HTTP;
-    if (c == '\r') {
-        h->state = UNSBI_HTTP_HEAD_LF;
-        return UNSB_PENDING;
-    }
-    if (c == '\n') /* section 2.2: a lone LF may be taken for a line's end, in a head */
-        return unsbi_http_head_over(h);
-    if (!unsbi_is_token_char(c))
-        return UNSB_E_HTTP;
-    unsbi_word_start(&h->token, unsbi_http_fields);
-    unsbi_http_letter(h, c);
-    h->state = UNSBI_HTTP_NAME;
-    return UNSB_PENDING;
-}
-
-static int unsbi_http_name(unsb_http *h, uint8_t c)
-{
-    if (c == ':') {
-        h->field = unsbi_word_end(&h->token);
-        h->state = h->field == UNSBI_NO_WORD ? UNSBI_HTTP_SKIP : UNSBI_HTTP_VALUE;
-        unsbi_http_element_start(h);
-        return UNSB_PENDING;
-    }
-    if (!unsbi_is_token_char(c)) /* section 5.1: not even white space before the colon */
-        return UNSB_E_HTTP;
-    unsbi_http_letter(h, c);
-    return UNSB_PENDING;
-}
-
-/* A byte of a text that ends with the line: a value, the reason, a trailer. */
-static int unsbi_http_text(unsb_http *h, uint8_t c)
-{
-    bool trailer = h->state == UNSBI_HTTP_TRAILER_SKIP;
-
     if (c == '\r')
-        h->state = trailer ? UNSBI_HTTP_TRAILER_LF : UNSBI_HTTP_LINE_LF;
-    else if (c == '\n' && !trailer)
-        h->state = UNSBI_HTTP_LINE;
-    else if (c < ' ' && c != '\t') /* RFC 9110 section 5.5 */
-        return UNSB_E_HTTP;
+        h->state = h->state == UNSBI_HTTP_CHUNK_EXT ? UNSBI_HTTP_CHUNK_LF : UNSBI_HTTP_LINE_LF;
+    else if (c == '\n' && (h->flags & UNSB_HTTP_BODY) == 0)
+        h->state = UNSBI_HTTP_LINE; /* section 2.2: a lone LF may be taken for a line's end */
+    else if (c < ' ' && c != '\t' && (h->state != UNSBI_HTTP_SKIP || c == '\0' || c == '\n'))
+        return UNSB_E_HTTP; /* RFC 9110 section 5.5: others pass where the value does not matter */
     else if (h->state == UNSBI_HTTP_VALUE)
         return unsbi_http_value(h, c);
     return UNSB_PENDING;
 }
 
-/* A byte of the chunked coding's own (section 7.1). Lone LFs are not accepted here: they are how
- * two readers come to see two different messages. */
-static int unsbi_http_chunk(unsb_http *h, uint8_t c)
+static int unsbi_http_byte(unsb_http *h, uint8_t c)
 {
-    uint8_t v;
+    static const char pattern[] = "HTTP/1.0 000"; /* 0: a digit */
+    uint8_t at, v;
 
     switch (h->state) {
+    case UNSBI_HTTP_STATUS:
+        at = h->digits++;
+        if (at == sizeof pattern - 1) {
+            /* section 4: the space belongs to the reason phrase, and both are often left out */
+            h->state = UNSBI_HTTP_REASON;
+            if (h->status < 100 || (c != ' ' && c != '\r' && c != '\n'))
+                return UNSB_E_HTTP;
+            break;
+        }
+        if (at == 0 && (c == '\r' || c == '\n')) { /* section 2.2 has it of requests: empty lines */
+            h->digits = 0;
+            return UNSB_PENDING;
+        }
+        v = (uint8_t)(c - (uint8_t)pattern[at]);
+        if (v > (pattern[at] == '0' ? 9 : 0))
+            return UNSB_E_HTTP;
+        if (at == 7 && v == 0)
+            h->flags |= UNSB_HTTP_1_0;
+        if (at > 8)
+            h->status = (uint16_t)(h->status * 10u + v);
+        return UNSB_PENDING;
+    case UNSBI_HTTP_LINE:
+        if ((h->flags & UNSB_HTTP_BODY) != 0) { /* section 7.1.2: trailers may be discarded */
+            h->state = UNSBI_HTTP_SKIP;
+        } else if (c == ' ' || c == '\t') {
+            if (h->field == UNSBI_FIELD_NONE)
+                return UNSB_E_HTTP;
+            h->state = h->field < UNSBI_FIELD_NONE ? UNSBI_HTTP_VALUE : UNSBI_HTTP_SKIP;
+            break;
+        } else if (unsbi_http_field_over(h) < 0) {
+            return UNSB_E_HTTP;
+        }
+        if (c == '\r') {
+            h->state = UNSBI_HTTP_HEAD_LF;
+            return UNSB_PENDING;
+        }
+        if ((h->flags & UNSB_HTTP_BODY) != 0)
+            break;
+        if (c == '\n')
+            return unsbi_http_head_over(h);
+        h->length = 0;
+        h->state = UNSBI_HTTP_NAME;
+        if (c == ':')
+            return UNSB_E_HTTP;
+        /* fall through */
+    case UNSBI_HTTP_NAME:
+        if (c == ':') {
+            h->field = unsbi_find(unsbi_http_fields, h->token, h->length, 0x20);
+            h->state = h->field == UNSBI_NO_WORD ? UNSBI_HTTP_SKIP : UNSBI_HTTP_VALUE;
+            unsbi_http_element_start(h);
+            return UNSB_PENDING;
+        }
+        if (!unsbi_is_token_char(c)) /* section 5.1: not even white space before the colon */
+            return UNSB_E_HTTP;
+        unsbi_http_letter(h, c);
+        return UNSB_PENDING;
     case UNSBI_HTTP_CHUNK_SIZE:
         v = unsbi_hex_value(c);
         if (v < 16 && !h->spaced)
@@ -3382,72 +3583,43 @@ static int unsbi_http_chunk(unsb_http *h, uint8_t c)
         h->spaced = true;
         if (c == ' ' || c == '\t')
             return UNSB_PENDING;
+        h->state = UNSBI_HTTP_CHUNK_EXT;
         if (c != ';' && c != '\r')
             return UNSB_E_HTTP;
-        h->state = c == ';' ? UNSBI_HTTP_CHUNK_EXT : UNSBI_HTTP_CHUNK_LF;
-        return UNSB_PENDING;
-    case UNSBI_HTTP_CHUNK_EXT:
-        if (c == '\r')
-            h->state = UNSBI_HTTP_CHUNK_LF;
-        else if (c < ' ' && c != '\t')
-            return UNSB_E_HTTP;
-        return UNSB_PENDING;
+        break;
     case UNSBI_HTTP_CHUNK_END_CR:
         h->state = UNSBI_HTTP_CHUNK_END_LF;
         return c == '\r' ? UNSB_PENDING : UNSB_E_HTTP;
-    case UNSBI_HTTP_CHUNK_END_LF:
-        h->state = UNSBI_HTTP_CHUNK_SIZE;
-        h->head_size = 0;
-        return c == '\n' ? UNSB_PENDING : UNSB_E_HTTP;
-    default: /* UNSBI_HTTP_CHUNK_LF */
-        h->remaining = h->number;
-        unsbi_http_element_start(h);
-        h->state = UNSBI_HTTP_TRAILER;
-        if (h->remaining != 0) {
-            h->state = UNSBI_HTTP_CHUNK_DATA;
-            h->head_size = 0;
-        }
-        return c == '\n' ? UNSB_PENDING : UNSB_E_HTTP;
-    }
-}
-
-static int unsbi_http_byte(unsb_http *h, uint8_t c)
-{
-    switch (h->state) {
-    case UNSBI_HTTP_STATUS:
-    case UNSBI_HTTP_VERSION: {
-        int rc = unsbi_http_status_line(h, c);
-        return h->state == UNSBI_HTTP_REASON && rc == UNSB_PENDING ? unsbi_http_text(h, c) : rc;
-    }
-    case UNSBI_HTTP_LINE:
-        return unsbi_http_line(h, c);
-    case UNSBI_HTTP_NAME:
-        return unsbi_http_name(h, c);
     case UNSBI_HTTP_LINE_LF:
-        h->state = UNSBI_HTTP_LINE;
-        return c == '\n' ? UNSB_PENDING : UNSB_E_HTTP;
     case UNSBI_HTTP_HEAD_LF:
-        return c == '\n' ? unsbi_http_head_over(h) : UNSB_E_HTTP;
-    case UNSBI_HTTP_TRAILER: /* section 7.1.2: trailers may be discarded */
-        if (c == '\r') {
-            h->field = UNSBI_FIELD_NONE;
-            h->state = UNSBI_HTTP_TRAILER_LF;
-            return UNSB_PENDING;
+    case UNSBI_HTTP_CHUNK_LF:
+    case UNSBI_HTTP_CHUNK_END_LF:
+        if (c != '\n')
+            return UNSB_E_HTTP;
+        if (h->state == UNSBI_HTTP_HEAD_LF) {
+            if ((h->flags & UNSB_HTTP_BODY) == 0)
+                return unsbi_http_head_over(h);
+            h->state = UNSBI_HTTP_OVER;
+        } else if (h->state == UNSBI_HTTP_CHUNK_END_LF) {
+            h->state = UNSBI_HTTP_CHUNK_SIZE;
+            h->head_size = 0;
+        } else {
+            v = h->state;
+            h->state = UNSBI_HTTP_LINE;
+            if (v == UNSBI_HTTP_CHUNK_LF) {
+                h->remaining = h->number;
+                unsbi_http_element_start(h);
+                if (h->remaining != 0) {
+                    h->state = UNSBI_HTTP_CHUNK_DATA;
+                    h->head_size = 0;
+                }
+            }
         }
-        h->field = 0;
-        h->state = UNSBI_HTTP_TRAILER_SKIP;
-        return unsbi_http_text(h, c);
-    case UNSBI_HTTP_TRAILER_LF:
-        h->state = h->field == UNSBI_FIELD_NONE ? UNSBI_HTTP_OVER : UNSBI_HTTP_TRAILER;
-        return c == '\n' ? UNSB_PENDING : UNSB_E_HTTP;
-    case UNSBI_HTTP_REASON:
-    case UNSBI_HTTP_VALUE:
-    case UNSBI_HTTP_SKIP:
-    case UNSBI_HTTP_TRAILER_SKIP:
-        return unsbi_http_text(h, c);
+        return UNSB_PENDING;
     default:
-        return unsbi_http_chunk(h, c);
+        break;
     }
+    return unsbi_http_text(h, c);
 }
 
 #if !UNSB_SMALL
@@ -3481,6 +3653,8 @@ static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
 
     if (h->state >= UNSBI_HTTP_REASON)
         return unsbi_text_run(data, size);
+    if ((h->flags & UNSB_HTTP_BODY) != 0)
+        return 0;
     for (;; i = at + 2) {
         for (at = i; at < size && ((uint8_t)((data[at] | 0x20) - 'a') < 26 ||
                                    unsbi_is_token_char(data[at])); at++)
@@ -3488,13 +3662,11 @@ static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
         length = at - i;
         if (length == 0 || at == size || data[at] != ':')
             break;
-        if (length == 10 || length == 11 || length == 14 || length == 17) {
-            unsbi_word_start(&h->token, unsbi_http_fields);
-            unsbi_word_next(&h->token, data + i, length, 0x20);
-            if (unsbi_word_end(&h->token) != UNSBI_NO_WORD) {
-                h->state = UNSBI_HTTP_NAME; /* whose colon comes */
-                return at;
-            }
+        if (unsbi_find(unsbi_http_fields, data + i, length, 0x20) != UNSBI_NO_WORD) {
+            memcpy(h->token, data + i, length);
+            h->length = (uint8_t)length;
+            h->state = UNSBI_HTTP_NAME; /* whose colon comes */
+            return at;
         }
         at += unsbi_text_run(data + at, size - at);
         if (size - at < 2 || data[at] != '\r' || data[at + 1] != '\n')
@@ -3515,7 +3687,7 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
     *body = 0;
     for (;;) {
         *used = i;
-        if (http->state == UNSBI_HTTP_FAILED)
+        if (http->error != 0)
             return http->error;
         if (http->state == UNSBI_HTTP_OVER)
             return UNSB_OK;
@@ -3526,9 +3698,9 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
         rc = UNSB_PENDING;
 #if !UNSB_SMALL
         n = 0;
-        if (http->state == UNSBI_HTTP_LINE && p[i] != ' ' && p[i] != '\t')
-            rc = unsbi_http_field_over(http);
-        if (rc == UNSB_PENDING && http->state >= UNSBI_HTTP_LINE)
+        /* after a field that matters, the first byte of the next line tells whether it is over */
+        if (http->state > UNSBI_HTTP_LINE ||
+            (http->state == UNSBI_HTTP_LINE && http->field >= UNSBI_FIELD_NONE))
             n = unsbi_http_skip(http, p + i,
                                 unsbi_min(size - i,
                                           (size_t)UNSB_HTTP_HEAD_LIMIT - http->head_size));
@@ -3546,10 +3718,7 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
             if (UNSB_SMALL || i == size || http->state >= UNSBI_HTTP_LINE)
                 break;
         }
-        if (rc < 0) {
-            http->state = UNSBI_HTTP_FAILED;
-            http->error = (int16_t)rc;
-        }
+        http->error = (int16_t)(rc < 0 ? rc : 0);
     }
     n = size - i;
     if (http->state != UNSBI_HTTP_CLOSE_DATA) {
@@ -3567,7 +3736,7 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
 
 UNSB_API int unsb_http_end(const unsb_http *http)
 {
-    if (http->state == UNSBI_HTTP_FAILED)
+    if (http->error != 0)
         return http->error;
     return http->state == UNSBI_HTTP_OVER || http->state == UNSBI_HTTP_CLOSE_DATA
                ? UNSB_OK
@@ -3575,30 +3744,50 @@ UNSB_API int unsb_http_end(const unsb_http *http)
 }
 
 /* ======================================================================
- * >>result  From JSON paths to the fields of unsb_result
+ * >>result  From JSON to the fields of unsb_result
  *
- * The reader's events are followed down the paths that are known: rx.depth is
- * the depth of the innermost container on such a path; whatever lies deeper is
- * skipped. The root object, its "result" and the items of "jobs" hold the same
- * fields; the items of "artifacts" hold their own two.
+ * One rule: what tells of a run is never thrown away for the form of one
+ * field. A field counts only where its endpoint has it, in the kind that it
+ * should have; any other value is passed over as if it were not given. Where
+ * that would hide something (an output that is no text, base64 that is none)
+ * the error waits until all else has been read: rx.fault.
+ *
+ * The reader's events are followed through the containers that are known.
+ * rx.within is a stack of those that are open, four bits each, the innermost
+ * one lowest; the values of all other fields are skipped unread.
  * ====================================================================== */
 
-enum {
-    UNSBI_KIND_NONE,
-    UNSBI_KIND_TEXT, /* arg: the array's size */
-    UNSBI_KIND_ID,   /* likewise, and it must fit */
-    UNSBI_KIND_INT32, /* arg: the bit in `given`, or 0 */
-    UNSBI_KIND_INT64,
-    UNSBI_KIND_BOOL,
-    UNSBI_KIND_OUTPUT,
-    UNSBI_KIND_STATUS,
-    UNSBI_KIND_RESULT, /* an object with more fields */
-    UNSBI_KIND_LIST,   /* arg: UNSBI_LIST_... */
-    UNSBI_KIND_FILENAME, /* in artifacts alone, as the next */
-    UNSBI_KIND_CONTENT
+enum { /* rx.within */
+    UNSBI_IN_NOTHING,
+    UNSBI_IN_ROOT,      /* the whole answer, an object: op->fields, and those of a refusal */
+    UNSBI_IN_RESULT,    /* its "result": likewise */
+    UNSBI_IN_REFUSAL,   /* "error" or "errors", as an object */
+    UNSBI_IN_ARTIFACTS, /* an array */
+    UNSBI_IN_ARTIFACT,  /* of it, or alone */
+    UNSBI_IN_WASM_ARTIFACT,
+    UNSBI_IN_ITEMS,     /* an array of jobs, or of languages */
+    UNSBI_IN_ITEM,
+    UNSBI_IN_ALIASES    /* of languages: an object of texts */
 };
 
-enum { UNSBI_LIST_NONE, UNSBI_LIST_ARTIFACTS, UNSBI_LIST_JOBS, UNSBI_LIST_LANGUAGES };
+enum { /* unsbi_field.kind */
+    UNSBI_KIND_TEXT,     /* arg: the array's size. A number is written out */
+    UNSBI_KIND_REFUSAL,  /* likewise; or an object with words of its own */
+    UNSBI_KIND_ID,       /* likewise; a text, which must fit */
+    UNSBI_KIND_OTHER_ID, /* likewise, of a session or service */
+    UNSBI_KIND_OUTPUT,   /* arg: 1: the program's own, which must be a text */
+    UNSBI_KIND_CONTENT,
+    UNSBI_KIND_OBJECT,   /* arg: UNSBI_IN_... */
+    UNSBI_KIND_ARRAY,    /* likewise */
+    UNSBI_KIND_STATUS,   /* this and the following are judged when they are whole */
+    UNSBI_KIND_TYPE,     /* of an artifact: "error" if it failed */
+    UNSBI_KIND_BOOL,     /* arg: the bit in `given`, or 0, as with the following */
+    UNSBI_KIND_INT32,
+    UNSBI_KIND_LOWER32,  /* of a larger number the lower 32 bits */
+    UNSBI_KIND_INT64,
+    UNSBI_KIND_TIME,     /* Unix seconds, or RFC 3339 */
+    UNSBI_KIND_OF_KEY = 0x80 /* with one of the others: in unsb_key, not in unsb_result */
+};
 
 typedef struct unsbi_field {
     uint16_t offset;
@@ -3607,62 +3796,117 @@ typedef struct unsbi_field {
 } unsbi_field;
 
 typedef struct unsbi_fields {
-    const char *names; /* for unsbi_word_start(), in the order of `field` */
+    const char *names; /* for unsbi_find(), in the order of `field` */
     const unsbi_field *field;
 } unsbi_fields;
 
 #define UNSBI_AT(type, member) (uint16_t) offsetof(type, member)
 #define UNSBI_SIZE(type, member) (uint8_t)sizeof(((type *)0)->member)
-#define UNSBI_TEXT(member)                                                                         \
-    {UNSBI_AT(unsb_result, member), UNSBI_KIND_TEXT, UNSBI_SIZE(unsb_result, member)}
 #define UNSBI_FIELD(member, kind, arg) {UNSBI_AT(unsb_result, member), UNSBI_KIND_##kind, arg}
+#define UNSBI_TEXT(member, kind) UNSBI_FIELD(member, kind, UNSBI_SIZE(unsb_result, member))
 
-static const char unsbi_result_names[] =
-    "\11artifacts\14completed_at\21concurrency_limit\16content_base64\12created_at"
-    "\21detected_language\5error\16execution_mode\11exit_code\10filename\6job_id\4jobs\10language"
-    "\11languages\7message\14network_mode\6result\12started_at\6status\6stderr\6stdout"
-    "\14submitted_at\7success\15total_time_ms";
+/* Of any answer, though meant for refusals: {"error": "code", "message": "text"}, {"error":
+ * {"code": ..., "message": ...}}, {"errors": {"detail": "text"}} and the like. */
+static const char unsbi_refusal_names[] =
+    "\21active_executions\14challenge_id\4code\21concurrency_limit\6detail\5error\6errors\7message";
 
-static const unsbi_field unsbi_result_field[] = {
-    {0, UNSBI_KIND_LIST, UNSBI_LIST_ARTIFACTS},
-    UNSBI_FIELD(completed_at, INT64, UNSB_GIVEN_COMPLETED_AT),
+static const unsbi_field unsbi_refusal_field[] = {
+    UNSBI_FIELD(active_executions, INT32, UNSB_GIVEN_ACTIVE_EXECUTIONS),
+    UNSBI_TEXT(challenge_id, TEXT),
+    UNSBI_TEXT(error, TEXT),
     UNSBI_FIELD(concurrency_limit, INT32, UNSB_GIVEN_CONCURRENCY_LIMIT),
-    {0, UNSBI_KIND_CONTENT, 0},
-    UNSBI_FIELD(created_at, INT64, UNSB_GIVEN_CREATED_AT),
-    UNSBI_TEXT(detected_language),
-    UNSBI_TEXT(error),
-    UNSBI_TEXT(execution_mode),
-    UNSBI_FIELD(exit_code, INT32, UNSB_GIVEN_EXIT_CODE),
-    UNSBI_FIELD(artifact_name, FILENAME, 0),
-    UNSBI_FIELD(job_id, ID, UNSB_JOB_ID_SIZE),
-    {0, UNSBI_KIND_LIST, UNSBI_LIST_JOBS},
-    UNSBI_TEXT(language),
-    {0, UNSBI_KIND_LIST, UNSBI_LIST_LANGUAGES},
-    UNSBI_TEXT(message),
-    UNSBI_TEXT(network_mode),
-    {0, UNSBI_KIND_RESULT, 0},
-    UNSBI_FIELD(started_at, INT64, UNSB_GIVEN_STARTED_AT),
+    UNSBI_TEXT(message, TEXT),
+    UNSBI_TEXT(error, REFUSAL),
+    {0, UNSBI_KIND_OBJECT, UNSBI_IN_REFUSAL},
+    UNSBI_TEXT(message, TEXT)};
+
+static const unsbi_fields unsbi_refusal_fields = {unsbi_refusal_names, unsbi_refusal_field};
+
+/* Of a run, or a job. */
+static const char unsbi_outcome_names[] =
+    "\10artifact\11artifacts\14completed_at\12created_at\21detected_language\16execution_mode"
+    "\11exit_code\2id\6job_id\10language\14network_mode\6result\12service_id\12session_id"
+    "\12started_at"
+    "\6status\6stderr\6stdout\7success\15total_time_ms\15wasm_artifact";
+
+static const unsbi_field unsbi_outcome_field[] = {
+    {0, UNSBI_KIND_OBJECT, UNSBI_IN_ARTIFACT},
+    {0, UNSBI_KIND_ARRAY, UNSBI_IN_ARTIFACTS},
+    UNSBI_FIELD(completed_at, TIME, UNSB_GIVEN_COMPLETED_AT),
+    UNSBI_FIELD(created_at, TIME, UNSB_GIVEN_CREATED_AT),
+    UNSBI_TEXT(detected_language, TEXT),
+    UNSBI_TEXT(execution_mode, TEXT),
+    UNSBI_FIELD(exit_code, LOWER32, UNSB_GIVEN_EXIT_CODE),
+    UNSBI_TEXT(job_id, OTHER_ID),
+    UNSBI_TEXT(job_id, ID),
+    UNSBI_TEXT(language, TEXT),
+    UNSBI_TEXT(network_mode, TEXT),
+    {0, UNSBI_KIND_OBJECT, UNSBI_IN_RESULT},
+    UNSBI_TEXT(job_id, OTHER_ID),
+    UNSBI_TEXT(job_id, OTHER_ID),
+    UNSBI_FIELD(started_at, TIME, UNSB_GIVEN_STARTED_AT),
     UNSBI_FIELD(status, STATUS, 0),
-    UNSBI_FIELD(err, OUTPUT, 0),
-    UNSBI_FIELD(out, OUTPUT, 0),
-    UNSBI_TEXT(submitted_at),
+    UNSBI_FIELD(err, OUTPUT, 1),
+    UNSBI_FIELD(out, OUTPUT, 1),
     UNSBI_FIELD(success, BOOL, UNSB_GIVEN_SUCCESS),
-    UNSBI_FIELD(total_time_ms, INT64, UNSB_GIVEN_TOTAL_TIME_MS)};
+    UNSBI_FIELD(total_time_ms, INT64, UNSB_GIVEN_TOTAL_TIME_MS),
+    {0, UNSBI_KIND_OBJECT, UNSBI_IN_WASM_ARTIFACT}};
 
-static const unsbi_fields unsbi_result_fields = {unsbi_result_names, unsbi_result_field};
+static const unsbi_fields unsbi_outcome_fields = {unsbi_outcome_names, unsbi_outcome_field};
 
-#define UNSBI_KEY_FIELD(member, kind) {UNSBI_AT(unsb_key, member), UNSBI_KIND_##kind, 0}
+static const char unsbi_artifact_names[] =
+    "\7content\16content_base64\4data\5error\10filename\11mime_type\4name\4size\4type";
+
+static const unsbi_field unsbi_artifact_field[] = {
+    {0, UNSBI_KIND_CONTENT, 0},
+    {0, UNSBI_KIND_CONTENT, 0},
+    {0, UNSBI_KIND_CONTENT, 0},
+    UNSBI_TEXT(artifact_info, TEXT),
+    UNSBI_FIELD(artifact_name, OUTPUT, 0),
+    UNSBI_TEXT(artifact_info, TEXT),
+    UNSBI_FIELD(artifact_name, OUTPUT, 0),
+    UNSBI_FIELD(artifact_size, INT64, 0),
+    {0, UNSBI_KIND_TYPE, 0}};
+
+static const unsbi_fields unsbi_artifact_fields = {unsbi_artifact_names, unsbi_artifact_field};
+
+/* Of unsb_job_list() and unsb_languages(): of the answer, and of an item that is an object. */
+static const char unsbi_list_names[] =
+    "\7aliases\12created_at\6job_id\4jobs\10language\11languages\4name\14network_mode\6status"
+    "\14submitted_at";
+
+static const unsbi_field unsbi_list_field[] = {
+    {0, UNSBI_KIND_OBJECT, UNSBI_IN_ALIASES},
+    UNSBI_FIELD(created_at, TIME, UNSB_GIVEN_CREATED_AT),
+    UNSBI_TEXT(job_id, ID),
+    {0, UNSBI_KIND_ARRAY, UNSBI_IN_ITEMS},
+    UNSBI_TEXT(language, TEXT),
+    {0, UNSBI_KIND_ARRAY, UNSBI_IN_ITEMS},
+    UNSBI_TEXT(language, TEXT),
+    UNSBI_TEXT(network_mode, TEXT),
+    UNSBI_FIELD(status, STATUS, 0),
+    UNSBI_FIELD(created_at, TIME, UNSB_GIVEN_CREATED_AT)};
+
+static const unsbi_fields unsbi_list_fields = {unsbi_list_names, unsbi_list_field};
+
+#define UNSBI_KEY(member, kind, arg)                                                               \
+    {UNSBI_AT(unsb_key, member), UNSBI_KIND_##kind | UNSBI_KIND_OF_KEY, arg}
 
 static const char unsbi_key_names[] =
-    "\5burst\13concurrency\17rate_per_minute\6reason\4tier\5valid";
+    "\5burst\13concurrency\23expired_at_datetime\12expires_at\12rate_limit\17rate_per_minute"
+    "\6reason\4tier\5valid\26valid_through_datetime";
 
 static const unsbi_field unsbi_key_field[] = {
-    UNSBI_KEY_FIELD(burst, INT32),
-    UNSBI_KEY_FIELD(concurrency, INT32),
-    UNSBI_KEY_FIELD(rate_per_minute, INT32),
-    {UNSBI_AT(unsb_key, reason), UNSBI_KIND_TEXT, UNSBI_SIZE(unsb_key, reason)},
-    {UNSBI_AT(unsb_key, tier), UNSBI_KIND_TEXT, UNSBI_SIZE(unsb_key, tier)},
-    UNSBI_KEY_FIELD(valid, BOOL)};
+    UNSBI_KEY(burst, INT32, 0),
+    UNSBI_KEY(concurrency, INT32, 0),
+    UNSBI_KEY(expires_at, TIME, 0),
+    UNSBI_KEY(expires_at, TIME, 0),
+    UNSBI_KEY(rate_per_minute, INT32, 0),
+    UNSBI_KEY(rate_per_minute, INT32, 0),
+    UNSBI_KEY(reason, TEXT, UNSBI_SIZE(unsb_key, reason)),
+    UNSBI_KEY(tier, TEXT, UNSBI_SIZE(unsb_key, tier)),
+    UNSBI_KEY(valid, BOOL, UNSB_GIVEN_SUCCESS),
+    UNSBI_KEY(expires_at, TIME, 0)};
 
 static const unsbi_fields unsbi_key_fields = {unsbi_key_names, unsbi_key_field};
 
@@ -3673,43 +3917,111 @@ static const uint8_t unsbi_status_values[] = {UNSB_STATUS_CANCELLED, UNSB_STATUS
                                               UNSB_STATUS_FAILED,    UNSB_STATUS_PENDING,
                                               UNSB_STATUS_RUNNING,   UNSB_STATUS_TIMEOUT};
 
-/* unsb_client.flags */
-enum {
-    UNSBI_CONNECTED = 0x01, /* the transport is, or is about to be */
-    UNSBI_SENT = 0x02,      /* the transport took some of the request */
-    UNSBI_BLOCKED = 0x04,   /* the last call of the transport could do nothing */
-    UNSBI_PROBE = 0x08,     /* while sending: see whether the answer comes early */
-    UNSBI_UNUSABLE = 0x10,  /* the connection cannot be used for another request */
-    UNSBI_DELIVERED = 0x20, /* a part of the response reached the caller */
-    UNSBI_ENTERED = 0x40,   /* within unsb_poll(): callbacks may be running */
-    UNSBI_ABORT = 0x80      /* unsb_abort() was called from one */
-};
-
 static void unsbi_result_reset(unsb_client *client)
 {
     unsb_result *r = client->result;
 
     memset((char *)r + offsetof(unsb_result, given), 0,
            offsetof(unsb_result, job_id) - offsetof(unsb_result, given));
-    if ((client->op->flags & UNSBI_OP_BY_ID) == 0)
-        r->job_id[0] = '\0';
+    if ((client->op->flags & UNSBI_OP_BY_ID) == 0) /* else what was told of the job stays */
+        r->job_id[0] = r->detected_language[0] = '\0';
     memset((char *)r + offsetof(unsb_result, language), 0,
            sizeof *r - offsetof(unsb_result, language));
 }
 
-/* After a callback: its code, or that it asked for the operation to be stopped. */
+/* ---- times ---- */
+
+/* RFC 3339 section 5.6, to Unix seconds. The fraction is dropped; a time without an offset is UTC.
+ * Date and time of day stand at fixed places, so a pattern tells what each character must be. */
+static bool unsbi_time(const char *text, size_t size, int64_t *seconds)
+{
+    static const char pattern[20] = "0000-00-00T00:00:00";
+    const size_t fixed = sizeof pattern - 1;
+    uint16_t part[8] = {0, 0, 0, 0, 0, 0, 0, 0}; /* year, month ... second; those of the offset */
+    uint32_t year, days;
+    uint64_t t;
+    size_t i, at = 0;
+    uint8_t sign = 0;
+
+    for (i = 0; i < size; i++) {
+        uint8_t c = (uint8_t)text[i], digit = (uint8_t)(c - '0');
+        if (i < fixed ? pattern[i] == '0' : digit <= 9) {
+            if (digit > 9 || (i >= fixed && at < 6))
+                return false;
+            if (at < 6 || sign != 0) /* not of the fraction */
+                part[at] = (uint16_t)(part[at] * 10u + digit);
+        } else if (i < fixed) {
+            if (c != (uint8_t)pattern[i] && (pattern[i] != 'T' || (c != ' ' && c != 't')))
+                return false;
+            at++;
+        } else if (c == '.' && i == fixed) {
+            at = 6;
+        } else if ((c == '+' || c == '-') && sign == 0) {
+            sign = c;
+            at = 6;
+        } else if (c == ':' && at == 6 && sign != 0) {
+            at = 7;
+        } else if ((c | 0x20) != 'z' || sign != 0 || i + 1 != size) {
+            return false;
+        }
+    }
+    if (i < fixed || part[0] == 0 || (uint16_t)(part[1] - 1u) > 11 ||
+        (uint16_t)(part[2] - 1u) > 30 || part[3] > 23 || part[4] > 59 || part[5] > 60 ||
+        part[6] > 23 || part[7] > 59 ||
+        (sign != 0 && at != 7))
+        return false;
+    /* Years begin in March here, so that a leap day is the last. Small machines cannot divide:
+     * 5243 / 2^19 is 1 / 100 up to 43698, 979 / 2^5 the 30.6 days of a month, rounded as need
+     * be. */
+    year = part[0] - (part[1] < 3 ? 1u : 0u);
+    days = part[1] < 3 ? part[1] + 9u : part[1] - 3u;
+    days = year * 365u + (year >> 2) - (year * 5243u >> 19) + (year * 5243u >> 21) +
+           ((days * 979u + 15u) >> 5) + part[2] - 1u;
+    t = days;
+    for (i = 3; i < 6; i++)
+        (void)unsbi_append(&t, sizeof t, i == 3 ? 24 : 60, (uint8_t)part[i]);
+    days = part[6] * 3600u + part[7] * 60u;
+    t = sign == '-' ? t + days : t - days;
+    *seconds = (int64_t)t - (int64_t)719468 * 86400; /* from the first of March of the year 0 */
+    return true;
+}
+
+/* The number just read, without its fraction: false if it does not fit. */
+static bool unsbi_whole(const unsb_json_reader *json, int64_t *value)
+{
+    uint64_t mantissa = json->mantissa;
+    int16_t exponent = json->exponent;
+
+    /* digits that the mantissa does not hold were behind the point then */
+    for (; exponent < 0 && mantissa != 0; exponent++)
+        (void)unsbi_divide10(&mantissa);
+    if (exponent > 0 && json->inexact)
+        return false;
+    return unsbi_integer(mantissa, exponent, json->negative, value);
+}
+
+/* ---- to the caller ---- */
+
+/* After a callback: its code, or that it has stopped the operation. */
 static int unsbi_called(const unsb_client *client, int rc)
 {
-    if (rc == UNSB_OK && (client->flags & UNSBI_ABORT) != 0)
+    if (client->state == UNSBI_IDLE)
         return UNSB_E_ABORTED;
     return rc > 0 ? UNSB_E_SINK : rc;
+}
+
+/* A refusal is no delivery: it may be sent again. */
+static void unsbi_delivered(unsb_client *client)
+{
+    if (client->http.status < 300)
+        client->flags |= UNSBI_DELIVERED;
 }
 
 static int unsbi_deliver(unsb_client *client, unsb_output *out, const void *data, size_t size)
 {
     if (size == 0)
         return UNSB_OK;
-    client->flags |= UNSBI_DELIVERED;
+    unsbi_delivered(client);
     return unsbi_called(client, unsbi_output_put(out, data, size));
 }
 
@@ -3718,324 +4030,421 @@ static int unsbi_artifact(unsb_client *client, const void *data, size_t size, bo
     unsb_result *r = client->result;
     unsb_artifact artifact;
 
-    if (r->on_artifact == NULL)
-        return UNSB_OK;
+    memset(&artifact, 0, sizeof artifact);
     artifact.index = client->u.rx.index;
     artifact.filename = r->artifact_name.capacity != 0 ? (const char *)r->artifact_name.data : "";
+    artifact.info = r->artifact_info;
     artifact.data = data;
     artifact.size = size;
+    artifact.total = r->artifact_size;
+    artifact.wasm = (client->v.rx.within & 15) == UNSBI_IN_WASM_ARTIFACT;
     artifact.end = end;
-    client->flags |= UNSBI_DELIVERED;
+    artifact.failed = end && (client->v.rx.spoilt || !client->v.rx.content);
+    unsbi_delivered(client);
     return unsbi_called(client, r->on_artifact(r->context, &artifact));
 }
 
-/* Is rx.depth that of the list itself, not of an item? */
-static bool unsbi_in_list(const unsb_client *client)
-{
-    return client->u.rx.list != UNSBI_LIST_NONE && client->u.rx.depth == client->u.rx.list_depth;
-}
-
-/* A list's item is complete. */
-static int unsbi_item_over(unsb_client *client)
+static int unsbi_item(unsb_client *client)
 {
     unsb_result *r = client->result;
-    int rc = UNSB_OK;
 
-    if (client->u.rx.list == UNSBI_LIST_ARTIFACTS) {
-        rc = unsb_base64_decode_end(&client->u.rx.base64);
-        if (rc == UNSB_OK)
-            rc = unsbi_artifact(client, "", 0, true);
-    } else if (r->on_item != NULL) {
-        client->flags |= UNSBI_DELIVERED;
-        rc = unsbi_called(client, r->on_item(r->context, r));
-    }
-    client->u.rx.index++;
-    return rc;
-}
-
-static int unsbi_content(unsb_client *client, char *text, size_t size, bool fresh)
-{
-    int rc;
-
-    if (fresh && client->u.rx.content) /* what was delivered cannot be taken back */
-        return UNSB_E_RESPONSE;
-    client->u.rx.content = true;
-    rc = unsb_base64_decode(&client->u.rx.base64, text, size, text, &size);
-    if (rc == UNSB_OK && size != 0)
-        rc = unsbi_artifact(client, text, size, false);
-    return rc;
-}
-
-/* Appends to a text of a fixed size; rx.count is its length so far. */
-static int unsbi_text(unsb_client *client, const unsbi_field *field, char *array, const char *text,
-                      size_t size, bool fresh)
-{
-    size_t at = fresh ? 0 : client->u.rx.count;
-    size_t n = unsbi_min(size, (size_t)field->arg - 1 - at);
-
-    memcpy(array + at, text, n);
-    array[at + n] = '\0';
-    client->u.rx.count = (uint8_t)(at + n);
-    if (field->kind != UNSBI_KIND_ID)
+    if (r->on_item == NULL)
         return UNSB_OK;
+    unsbi_delivered(client);
+    return unsbi_called(client, r->on_item(r->context, r));
+}
+
+/* ---- values ---- */
+
+/* An error that must not cost what else the answer tells. */
+static void unsbi_fault(unsb_client *client, int error)
+{
+    if (client->u.rx.fault == UNSB_OK)
+        client->u.rx.fault = error;
+}
+
+/* A piece of an artifact, in base64. */
+static int unsbi_content(unsb_client *client, char *text, size_t size, bool fresh, bool last)
+{
+    unsb_base64 *base64 = &client->u.rx.u.base64;
+    int rc, error;
+
+    if (fresh) {
+        if (client->v.rx.content) { /* a second one; what was delivered cannot be taken back */
+            client->u.rx.field = NULL;
+            return UNSB_OK;
+        }
+        client->v.rx.content = true;
+        memset(base64, 0, sizeof *base64);
+    }
+    error = unsb_base64_decode(base64, text, size, text, &size);
+    rc = size != 0 ? unsbi_artifact(client, text, size, false) : UNSB_OK;
+    if (error == UNSB_OK && last)
+        error = unsb_base64_decode_end(base64);
+    if (error != UNSB_OK) {
+        client->v.rx.spoilt = true;
+        client->u.rx.field = NULL;
+        unsbi_fault(client, error);
+    }
+    return rc;
+}
+
+#define UNSBI_CUT 0xFF /* rx.count: more came than there is room for, and no more is taken */
+
+/* Appends to a text of a fixed size; rx.count is its length so far. What does not fit is cut,
+ * between characters (RFC 3629 section 3). */
+static void unsbi_text(unsb_client *client, const unsbi_field *field, char *array, bool fresh)
+{
+    const unsb_json_reader *json = &client->u.rx.json;
+    size_t size = json->text_size, end = fresh ? 0 : client->v.rx.count, n;
+    bool cut, id = field->kind == UNSBI_KIND_ID || field->kind == UNSBI_KIND_OTHER_ID;
+    char *first = array + field->arg - 1; /* of an id, hidden until it is whole */
+
+    if (end == UNSBI_CUT)
+        return;
+    if (id && end != 0)
+        array[0] = *first;
+    n = unsbi_min(size, field->arg - 1u - end);
+    memcpy(array + end, json->text, n);
+    end += n;
+    cut = n < size;
+    if (cut && ((uint8_t)json->text[n] & 0xC0) == 0x80) { /* within a character */
+        while (end > 0 && ((uint8_t)array[end - 1] & 0xC0) == 0x80)
+            end--;
+        if (end > 0)
+            end--;
+    }
+    array[end] = '\0';
     /* an id must be whole to be of use: it fits, and no NUL ends it early */
-    return n == size && strlen(array) == at + n ? UNSB_OK : UNSB_E_RESPONSE;
+    if (id && (cut || strlen(array) != end)) {
+        array[0] = '\0';
+        cut = true;
+    } else if (id && client->v.rx.going) {
+        *first = array[0];
+        array[0] = '\0';
+    }
+    client->v.rx.count = (uint8_t)(cut ? UNSBI_CUT : end);
 }
 
-static void unsbi_status(unsb_client *client, const char *text, size_t size, bool fresh)
+/* Appends to the short text that is judged when it is whole. */
+static void unsbi_gather(unsb_client *client, bool fresh)
 {
-    unsbi_word *w = &client->u.rx.word;
-    uint8_t found;
+    const unsb_json_reader *json = &client->u.rx.json;
+    char *text = client->u.rx.u.text;
+    size_t at = fresh ? 0 : client->v.rx.count;
 
-    if (fresh)
-        unsbi_word_start(w, unsbi_status_names);
-    unsbi_word_next(w, text, size, 0);
-    found = unsbi_word_end(w);
-    client->result->status = found == UNSBI_NO_WORD ? UNSB_STATUS_UNKNOWN
-                                                    : (unsb_status)unsbi_status_values[found];
+    if (at > sizeof client->u.rx.u.text || json->text_size > sizeof client->u.rx.u.text - at) {
+        client->v.rx.count = UNSBI_CUT;
+        return;
+    }
+    memcpy(text + at, json->text, json->text_size);
+    client->v.rx.count = (uint8_t)(at + json->text_size);
 }
 
-/* A piece of a string that is a field's value. */
-static int unsbi_string(unsb_client *client, const unsbi_field *field, void *at, bool fresh)
+/* A whole short text that stands for a truth value: 1, 0, or -1 if it is none. */
+static int unsbi_truth(const char *text, size_t size)
 {
+    uint8_t found = unsbi_find("\4true\0011\5false\0010", text, size, 0x20);
+
+    return found == UNSBI_NO_WORD ? -1 : found < 2;
+}
+
+/* A literal, a number (then `json` has it) or a whole short text that is a field's value. */
+static void unsbi_scalar(unsb_client *client, const unsbi_field *field, void *at, int event)
+{
+    unsb_result *r = client->result;
+    const char *text = client->u.rx.u.text;
+    size_t size = event == UNSB_JSON_STRING ? client->v.rx.count : 0;
+    int64_t value = 0;
+    bool given = event == UNSB_JSON_NUMBER && unsbi_whole(&client->u.rx.json, &value);
+    int32_t narrow;
+    int truth;
+
+    if (size == UNSBI_CUT)
+        return;
+    switch (field->kind & 0x7F) {
+    case UNSBI_KIND_STATUS: /* one within "result" does not outrank the job's own */
+        truth = unsbi_find(unsbi_status_names, text, size, 0);
+        if (event == UNSB_JSON_STRING &&
+            (r->status == UNSB_STATUS_NONE || (client->v.rx.within & 15) != UNSBI_IN_RESULT))
+            r->status = truth == UNSBI_NO_WORD ? UNSB_STATUS_UNKNOWN
+                                               : (unsb_status)unsbi_status_values[truth];
+        return;
+    case UNSBI_KIND_TYPE:
+        if (unsbi_find("\5error", text, size, 0) == 0)
+            client->v.rx.spoilt = true;
+        return;
+    case UNSBI_KIND_BOOL:
+        truth = given ? value != 0 : event == UNSB_JSON_TRUE ? 1 : event == UNSB_JSON_FALSE ? 0
+                                                                   : unsbi_truth(text, size);
+        if (truth < 0)
+            return;
+        *(bool *)at = truth != 0;
+        break;
+    case UNSBI_KIND_TIME:
+    case UNSBI_KIND_INT64:
+        if (size != 0 && (field->kind & 0x7F) == UNSBI_KIND_TIME)
+            given = unsbi_time(text, size, &value);
+        if (!given)
+            return;
+        memcpy(at, &value, sizeof value);
+        break;
+    default: /* UNSBI_KIND_INT32, LOWER32 */
+        narrow = (int32_t)(uint32_t)((uint64_t)value & 0xFFFFFFFFu);
+        if (!given || ((field->kind & 0x7F) == UNSBI_KIND_INT32 && narrow != value))
+            return;
+        memcpy(at, &narrow, sizeof narrow);
+        break;
+    }
+    r->given = (uint16_t)(r->given | field->arg);
+}
+
+/* A number where a text is expected: its digits. */
+static void unsbi_number_text(unsb_client *client, const unsbi_field *field, char *array)
+{
+    unsb_json_reader *json = &client->u.rx.json;
+    char digits[20];
+    int64_t value;
+
+    if (!unsbi_whole(json, &value) || value < 0)
+        return;
+    json->text = unsbi_decimal((uint64_t)value, digits + sizeof digits);
+    json->text_size = (size_t)(digits + sizeof digits - json->text);
+    unsbi_text(client, field, array, true);
+}
+
+/* A value of a known field that is no container, or a piece of it. */
+static int unsbi_value(unsb_client *client, const unsbi_field *field, int event, bool fresh)
+{
+    char *base = (field->kind & UNSBI_KIND_OF_KEY) != 0 ? (char *)client->extra
+                                                        : (char *)client->result;
+    void *at = base + field->offset;
     /* the reader's text lies in the I/O buffer or in the reader: it may be overwritten */
     char *text = (char *)client->u.rx.json.text;
     size_t size = client->u.rx.json.text_size;
+    bool last = !client->v.rx.going, is_text = event == UNSB_JSON_STRING;
     int rc = UNSB_OK;
 
-    switch (field->kind) {
-    case UNSBI_KIND_ID:
+    if (event == UNSB_JSON_NULL)
+        return UNSB_OK;
+    switch (field->kind & 0x7F) {
     case UNSBI_KIND_TEXT:
-        if (field->kind != UNSBI_KIND_ID || (client->op->flags & UNSBI_OP_BY_ID) == 0)
-            rc = unsbi_text(client, field, (char *)at, text, size, fresh);
+    case UNSBI_KIND_REFUSAL:
+        if (event == UNSB_JSON_NUMBER)
+            unsbi_number_text(client, field, (char *)at);
+        /* fall through */
+    case UNSBI_KIND_ID:
+    case UNSBI_KIND_OTHER_ID:
+        if (is_text)
+            unsbi_text(client, field, (char *)at, fresh);
         break;
     case UNSBI_KIND_OUTPUT:
-    case UNSBI_KIND_FILENAME:
-        if (fresh)
+        if (is_text && fresh)
             rc = unsbi_called(client, unsbi_output_restart((unsb_output *)at));
-        if (rc == UNSB_OK)
+        if (is_text && rc == UNSB_OK)
             rc = unsbi_deliver(client, (unsb_output *)at, text, size);
+        if (field->arg != 0)
+            client->v.rx.output = true;
+        if (field->arg != 0 && !is_text)
+            unsbi_fault(client, UNSB_E_RESPONSE);
         break;
     case UNSBI_KIND_CONTENT:
-        rc = unsbi_content(client, text, size, fresh);
+        if (is_text)
+            rc = unsbi_content(client, text, size, fresh, last);
         break;
-    case UNSBI_KIND_STATUS:
-        unsbi_status(client, text, size, fresh);
+    case UNSBI_KIND_OBJECT:
+    case UNSBI_KIND_ARRAY:
         break;
     default:
-        rc = UNSB_E_RESPONSE;
+        if (is_text)
+            unsbi_gather(client, fresh);
+        if (!is_text || last)
+            unsbi_scalar(client, field, at, event);
         break;
     }
     return rc;
 }
 
-static int unsbi_number(unsb_client *client, const unsbi_field *field, void *at)
+/* ---- keys and containers ---- */
+
+/* The field of a key that is whole, where it stands; NULL: of no consequence. */
+static const unsbi_field *unsbi_find_field(const unsb_client *client, uint8_t within)
 {
-    int64_t value;
-    int32_t narrow;
-    int rc;
-
-    if (field->kind != UNSBI_KIND_INT32 && field->kind != UNSBI_KIND_INT64)
-        return UNSB_E_RESPONSE;
-    rc = unsb_json_integer(&client->u.rx.json, &value);
-    if (rc != UNSB_OK)
-        return rc;
-    client->result->given |= field->arg;
-    if (field->kind == UNSBI_KIND_INT64) {
-        memcpy(at, &value, sizeof value);
-        return UNSB_OK;
-    }
-    if (value < INT32_MIN || value > INT32_MAX)
-        return UNSB_E_JSON_NUMBER;
-    narrow = (int32_t)value;
-    memcpy(at, &narrow, sizeof narrow);
-    return UNSB_OK;
-}
-
-static const unsbi_fields *unsbi_known_fields(const unsb_client *client)
-{
-    return client->op->fields != NULL && client->u.rx.http.status < 300 ? client->op->fields
-                                                                        : &unsbi_result_fields;
-}
-
-/* A piece of a key. rx.fresh is set from a key's first piece to its value's. */
-static void unsbi_key(unsb_client *client)
-{
-    const unsb_json_reader *json = &client->u.rx.json;
-
-    if (!client->u.rx.fresh)
-        unsbi_word_start(&client->u.rx.word, unsbi_known_fields(client)->names);
-    client->u.rx.fresh = true;
-    unsbi_word_next(&client->u.rx.word, json->text, json->text_size, 0);
-    if (!json->partial)
-        client->u.rx.field = unsbi_word_end(&client->u.rx.word);
-}
-
-/* The field whose value comes, if it is known where it stands. */
-static const unsbi_field *unsbi_find_field(const unsb_client *client)
-{
-    static const unsbi_field none = {0, UNSBI_KIND_NONE, 0};
+    static const unsbi_field alias = UNSBI_TEXT(detected_language, TEXT);
+    const unsbi_fields *fields = client->op->fields;
+    const char *text = client->u.rx.u.text;
+    size_t size = client->v.rx.count;
     const unsbi_field *field;
-    bool in_artifact = client->u.rx.list == UNSBI_LIST_ARTIFACTS;
+    uint8_t found = UNSBI_NO_WORD;
 
-    if (client->u.rx.field == UNSBI_NO_WORD)
-        return &none;
-    field = &unsbi_known_fields(client)->field[client->u.rx.field];
-    return in_artifact == (field->kind >= UNSBI_KIND_FILENAME) ? field : &none;
+    if (within == UNSBI_IN_ALIASES)
+        return &alias;
+    if (within == UNSBI_IN_ARTIFACT || within == UNSBI_IN_WASM_ARTIFACT)
+        fields = &unsbi_artifact_fields;
+    if (fields != NULL && within != UNSBI_IN_REFUSAL)
+        found = unsbi_find(fields->names, text, size, 0);
+    if (found == UNSBI_NO_WORD && fields != &unsbi_artifact_fields) {
+        fields = &unsbi_refusal_fields;
+        found = unsbi_find(fields->names, text, size, 0);
+    }
+    if (found == UNSBI_NO_WORD)
+        return NULL;
+    field = &fields->field[found];
+    /* the job that was asked for keeps the name that it was asked by, and a job's id comes first */
+    if ((field->kind == UNSBI_KIND_ID && (client->op->flags & UNSBI_OP_BY_ID) != 0) ||
+        (field->kind == UNSBI_KIND_OTHER_ID &&
+         ((client->op->flags & UNSBI_OP_OTHER_ID) == 0 || client->result->job_id[0] != '\0')))
+        return NULL;
+    return field;
 }
 
-static int unsbi_item_begin(unsb_client *client)
+/* A piece of a key. */
+static void unsbi_key(unsb_client *client, uint8_t within, bool fresh)
 {
-    unsb_output *name = &client->result->artifact_name;
+    static const unsbi_field name = UNSBI_TEXT(language, TEXT);
+    unsb_json_reader *json = &client->u.rx.json;
 
-    if (client->u.rx.list == UNSBI_LIST_LANGUAGES)
-        return UNSB_E_RESPONSE;
-    if (client->u.rx.list == UNSBI_LIST_JOBS) {
+    if (within == UNSBI_IN_ALIASES)
+        unsbi_text(client, &name, client->result->language, fresh);
+    else
+        unsbi_gather(client, fresh);
+    if (json->partial)
+        return;
+    client->u.rx.field = unsbi_find_field(client, within);
+    if (client->u.rx.field == NULL)
+        unsb_json_skip(json);
+}
+
+/* What a container is that begins, or UNSBI_IN_NOTHING if it is not known there. */
+static uint8_t unsbi_container(unsb_client *client, uint8_t within, bool array)
+{
+    const unsbi_field *field = client->u.rx.field;
+    bool artifacts = client->result->on_artifact != NULL;
+
+    if (within == UNSBI_IN_NOTHING)
+        return !array                                        ? UNSBI_IN_ROOT
+               : (client->op->flags & UNSBI_OP_LIST) != 0 ? UNSBI_IN_ITEMS
+                                                             : UNSBI_IN_NOTHING;
+    if (within == UNSBI_IN_ARTIFACTS || within == UNSBI_IN_ITEMS)
+        return array ? UNSBI_IN_NOTHING
+                     : within == UNSBI_IN_ITEMS ? UNSBI_IN_ITEM : UNSBI_IN_ARTIFACT;
+    if (within > UNSBI_IN_RESULT || field == NULL)
+        return UNSBI_IN_NOTHING;
+    if (field->kind == UNSBI_KIND_OUTPUT && field->arg != 0)
+        unsbi_fault(client, UNSB_E_RESPONSE);
+    if (field->kind == UNSBI_KIND_REFUSAL && !array)
+        return UNSBI_IN_REFUSAL;
+    if (field->kind != (array ? UNSBI_KIND_ARRAY : UNSBI_KIND_OBJECT) ||
+        (field->arg == UNSBI_IN_RESULT && within == UNSBI_IN_RESULT) ||
+        (!artifacts && field->arg >= UNSBI_IN_ARTIFACTS && field->arg <= UNSBI_IN_WASM_ARTIFACT))
+        return UNSBI_IN_NOTHING;
+    return field->arg;
+}
+
+static int unsbi_container_begins(unsb_client *client, uint8_t within, bool array)
+{
+    uint8_t what = unsbi_container(client, within, array);
+
+    client->u.rx.field = NULL;
+    if (what == UNSBI_IN_NOTHING) {
+        unsb_json_skip(&client->u.rx.json);
+        return within == UNSBI_IN_NOTHING ? UNSB_E_RESPONSE : UNSB_OK;
+    }
+    client->v.rx.within = (uint16_t)(client->v.rx.within << 4 | what);
+    if (what == UNSBI_IN_RESULT)
+        client->v.rx.outcome = true;
+    if (what == UNSBI_IN_ITEM)
         unsbi_result_reset(client);
-    } else {
-        memset(&client->u.rx.base64, 0, sizeof client->u.rx.base64);
-        client->u.rx.content = false;
-        name->size = 0;
-        if (name->capacity != 0)
-            name->data[0] = '\0';
+    if (what == UNSBI_IN_ARTIFACT || what == UNSBI_IN_WASM_ARTIFACT) {
+        client->v.rx.content = client->v.rx.spoilt = false;
+        client->result->artifact_size = -1;
+        client->result->artifact_info[0] = '\0';
+        unsbi_clear_output(&client->result->artifact_name);
     }
     return UNSB_OK;
 }
 
-/* A container begins within the one at rx.depth: is it known? Then that is the innermost one. */
-static int unsbi_container(unsb_client *client, const unsbi_field *field, bool array)
+static int unsbi_container_ends(unsb_client *client, uint8_t within)
 {
-    uint8_t depth = client->u.rx.json.depth;
     int rc = UNSB_OK;
 
-    if (depth == 1 || unsbi_in_list(client)) {
-        if (array)
-            return UNSB_E_RESPONSE;
-        if (depth != 1)
-            rc = unsbi_item_begin(client);
-    } else if (field->kind == UNSBI_KIND_RESULT && !array) {
-        if (depth != 2)
-            return UNSB_OK;
-    } else if (field->kind == UNSBI_KIND_LIST && array) {
-        if (client->u.rx.list != UNSBI_LIST_NONE)
-            return UNSB_OK;
-        client->u.rx.list = field->arg;
-        client->u.rx.list_depth = depth;
-        client->u.rx.index = 0;
-        client->u.rx.fresh = true; /* for a language; there is no key that would set it */
-    } else {
-        /* of an unknown field, or of one of no consequence: skipped */
-        return field->kind == UNSBI_KIND_NONE || field->kind == UNSBI_KIND_TEXT ? UNSB_OK
-                                                                                : UNSB_E_RESPONSE;
+    if (within == UNSBI_IN_ITEM)
+        rc = unsbi_item(client);
+    if (within == UNSBI_IN_ARTIFACT || within == UNSBI_IN_WASM_ARTIFACT) {
+        rc = unsbi_artifact(client, "", 0, true);
+        client->u.rx.index++;
     }
-    client->u.rx.depth = depth;
-    client->u.rx.field = UNSBI_NO_WORD;
+    client->v.rx.within >>= 4;
+    client->u.rx.field = NULL;
     return rc;
-}
-
-/* The container at rx.depth ends. */
-static int unsbi_container_over(unsb_client *client)
-{
-    int rc = UNSB_OK;
-
-    if (unsbi_in_list(client))
-        client->u.rx.list = UNSBI_LIST_NONE;
-    else if (client->u.rx.list != UNSBI_LIST_NONE)
-        rc = unsbi_item_over(client);
-    client->u.rx.depth--;
-    client->u.rx.field = UNSBI_NO_WORD;
-    client->u.rx.fresh = false;
-    return rc;
-}
-
-/* A piece of an item of "languages". */
-static int unsbi_language(unsb_client *client)
-{
-    static const unsbi_field field = UNSBI_TEXT(language);
-    const unsb_json_reader *json = &client->u.rx.json;
-
-    unsbi_text(client, &field, client->result->language, json->text, json->text_size,
-               client->u.rx.fresh);
-    client->u.rx.fresh = !json->partial;
-    return json->partial ? UNSB_OK : unsbi_item_over(client);
-}
-
-/* A value that is no container, or a piece of it, of a field. */
-static int unsbi_scalar(unsb_client *client, const unsbi_field *field, int event)
-{
-    char *base = unsbi_known_fields(client) == &unsbi_result_fields ? (char *)client->result
-                                                                    : (char *)client->extra;
-    void *at = base + field->offset;
-    bool fresh = client->u.rx.fresh;
-
-    client->u.rx.fresh = false;
-    if (field->kind == UNSBI_KIND_NONE || event == UNSB_JSON_NULL)
-        return UNSB_OK;
-    if (event == UNSB_JSON_STRING)
-        return unsbi_string(client, field, at, fresh);
-    if (field->kind == UNSBI_KIND_TEXT) /* of no consequence: as if it were not given */
-        return UNSB_OK;
-    if (event == UNSB_JSON_NUMBER)
-        return unsbi_number(client, field, at);
-    if (field->kind != UNSBI_KIND_BOOL)
-        return UNSB_E_RESPONSE;
-    *(bool *)at = event == UNSB_JSON_TRUE;
-    client->result->given |= field->arg;
-    return UNSB_OK;
 }
 
 /* Follows one event of the JSON reader. */
-static int unsbi_event(unsb_client *client, int event)
+UNSBI_CALLED int unsbi_event(unsb_client *client, int event)
 {
-    uint8_t depth = client->u.rx.json.depth, known = client->u.rx.depth;
+    static const unsbi_field language = UNSBI_TEXT(language, TEXT);
+    uint8_t within = client->v.rx.within & 15;
+    bool fresh = !client->v.rx.going;
+    int rc;
 
     switch (event) {
     case UNSB_JSON_OBJECT_BEGIN:
     case UNSB_JSON_ARRAY_BEGIN:
-        if (depth != known + 1)
-            return UNSB_OK;
-        client->u.rx.fresh = false;
-        return unsbi_container(client, unsbi_find_field(client), event == UNSB_JSON_ARRAY_BEGIN);
+        return unsbi_container_begins(client, within, event == UNSB_JSON_ARRAY_BEGIN);
     case UNSB_JSON_OBJECT_END:
     case UNSB_JSON_ARRAY_END:
-        return depth + 1 == known ? unsbi_container_over(client) : UNSB_OK;
+        return unsbi_container_ends(client, within);
+    case UNSB_JSON_KEY:
+    case UNSB_JSON_STRING:
+        client->v.rx.going = client->u.rx.json.partial;
+        break;
     default:
         break;
     }
-    if (depth != known)
+    if (event == UNSB_JSON_KEY) {
+        unsbi_key(client, within, fresh);
         return UNSB_OK;
-    if (depth == 0) /* the root is no object */
+    }
+    if (within == UNSBI_IN_NOTHING) /* the whole answer is no object */
         return UNSB_E_RESPONSE;
-    if (unsbi_in_list(client))
-        return event == UNSB_JSON_STRING && client->u.rx.list == UNSBI_LIST_LANGUAGES
-                   ? unsbi_language(client)
-                   : UNSB_E_RESPONSE;
-    if (event != UNSB_JSON_KEY)
-        return unsbi_scalar(client, unsbi_find_field(client), event);
-    unsbi_key(client);
-    return UNSB_OK;
+    if (within == UNSBI_IN_ITEMS) {
+        client->u.rx.field = event == UNSB_JSON_STRING ? &language : NULL;
+        if (fresh)
+            client->result->detected_language[0] = '\0'; /* of an alias before */
+    }
+    if (client->u.rx.field == NULL)
+        return UNSB_OK;
+    rc = unsbi_value(client, client->u.rx.field, event, fresh);
+    if (rc == UNSB_OK && event == UNSB_JSON_STRING && !client->v.rx.going &&
+        (within == UNSBI_IN_ITEMS || within == UNSBI_IN_ALIASES))
+        rc = unsbi_item(client);
+    return rc;
 }
 
 /* A piece of the response's body. It is unescaped and decoded where it lies. */
 static int unsbi_body(unsb_client *client, char *data, size_t size)
 {
+    unsb_json_reader *json = &client->u.rx.json;
     size_t used;
     int rc;
 
     if ((client->op->flags & UNSBI_OP_RAW) != 0)
         return unsbi_deliver(client, &client->result->out, data, size);
-    while (size != 0 && !client->u.rx.ignore) {
-        rc = unsb_json_read(&client->u.rx.json, data, size, &used);
+    while (size != 0 && !client->v.rx.ignore) {
+        rc = unsb_json_read(json, data, size, &used);
         data += used;
         size -= used;
-        if (rc > 0)
+        if (rc > 0) {
             rc = unsbi_event(client, rc);
+            if (client->v.rx.within == UNSBI_IN_NOTHING) /* the document is over */
+                client->v.rx.ignore = true;
+        }
         if (rc >= 0)
             continue;
-        /* an error status may come with HTML, or with JSON of any other form */
-        if (client->u.rx.http.status < 300 || rc > UNSB_E_JSON || rc < UNSB_E_JSON_UTF8)
+        /* a refusal may come with HTML, or with JSON of any other form */
+        if (client->http.status < 300 || rc > UNSB_E_JSON || rc < UNSB_E_JSON_UTF8)
             return rc;
-        client->u.rx.ignore = true;
+        client->v.rx.ignore = true;
     }
     return UNSB_OK;
 }
@@ -4054,24 +4463,20 @@ static int unsbi_body(unsb_client *client, char *data, size_t size)
  *   RECV      recv, and decodes what came        IDLE; PAUSE, if it will be sent again
  *   PAUSE     lets time pass                     MEASURE
  *
- * unsbi_over() alone decides what an outcome means: the end, or another try.
+ * unsbi_over() alone decides what an outcome means: the end, another try, or
+ * that a job is to be waited for. A callback may stop the operation: whoever
+ * has called one looks whether the state is IDLE.
  * ====================================================================== */
-
-enum {
-    UNSBI_IDLE,
-    UNSBI_MEASURE,
-    UNSBI_CONNECT,
-    UNSBI_SEND,
-    UNSBI_RECV,
-    UNSBI_PAUSE
-};
 
 #define UNSBI_BACKOFF_MS 250u      /* before the first repetition; doubled for each further one, */
 #define UNSBI_BACKOFF_DOUBLINGS 5u /* so often */
 #define UNSBI_RETRY_AFTER_MAX_S 60u /* a longer one is left to the caller */
-#define UNSBI_WAIT_FAILURES 10u    /* unsb_job_wait: failed polls in a row */
-#define UNSBI_WAIT_FIRST_MS 300u    /* unsb_job_wait: before the first poll */
-#define UNSBI_WAIT_EARLY 5u        /* unsb_job_wait: polls in which a job may not be known yet */
+#define UNSBI_WAIT_FIRST_MS 300u    /* before a job is first asked for, */
+#define UNSBI_WAIT_FAILED_MS 2000u  /* after a poll that failed; doubled for each 429 in a row, */
+#define UNSBI_WAIT_DOUBLINGS 5u     /* so often */
+#define UNSBI_WAIT_FAILURES 30u     /* failed polls in a row, */
+#define UNSBI_WAIT_EARLY 5u         /* and such in which the job may not be known yet */
+#define UNSBI_TTL_S 60u             /* the service's default */
 
 static uint32_t unsbi_now(const unsb_client *client)
 {
@@ -4081,11 +4486,19 @@ static uint32_t unsbi_now(const unsb_client *client)
 }
 
 /* How much of a limit is left; differences stay right when the clock wraps. */
-static uint32_t unsbi_left(uint32_t limit, uint32_t since, uint32_t now)
+UNSBI_CALLED uint32_t unsbi_left(uint32_t limit, uint32_t since, uint32_t now)
 {
     if (limit == UNSB_FOREVER)
         return UNSB_FOREVER;
     return now - since < limit ? limit - (now - since) : 0;
+}
+
+/* How long the outcome of a program that runs may be awaited. */
+static uint32_t unsbi_run_limit(const unsb_client *client)
+{
+    uint32_t limit = client->config.idle_timeout_ms;
+
+    return limit != UNSB_FOREVER ? limit + client->ttl_s * (uint32_t)1000 : limit;
 }
 
 /* What is left of the limit of the present state. */
@@ -4098,10 +4511,9 @@ static uint32_t unsbi_state_left(const unsb_client *client, uint32_t now)
         limit = client->pause_ms;
     } else if (client->state == UNSBI_CONNECT) {
         limit = config->connect_timeout_ms;
-    } else if (client->state == UNSBI_RECV && (client->op->flags & UNSBI_OP_SYNC) != 0 &&
-               client->send_error == UNSB_OK && limit != UNSB_FOREVER) {
-        uint16_t ttl = ((const unsb_program *)client->input)->ttl_s;
-        limit += (ttl != 0 ? ttl : 60u) * 1000u;
+    } else if (client->state == UNSBI_RECV && client->op->follow != NULL &&
+               client->send_error == UNSB_OK) {
+        limit = unsbi_run_limit(client);
     }
     return unsbi_left(limit, client->mark_ms, now);
 }
@@ -4121,12 +4533,25 @@ static void unsbi_enter(unsb_client *client, uint8_t state)
     client->mark_ms = unsbi_now(client);
 }
 
-static void unsbi_start_request(unsb_client *client)
+/* Makes room for what is known while a request is sent, or a response read. */
+UNSBI_CALLED void unsbi_clear_stage(unsb_client *client)
 {
+    memset(&client->v, 0, sizeof client->v);
     memset(&client->u, 0, sizeof client->u);
     client->begin = client->end = 0;
+}
+
+static void unsbi_start_request(unsb_client *client)
+{
+    const unsb_config *config = &client->config;
+
+    /* what lay idle too long may have died in silence: a NAT forgets, a machine sleeps */
+    if (config->now_ms != NULL &&
+        unsbi_left(config->keep_alive_ms, client->mark_ms, unsbi_now(client)) == 0)
+        unsbi_disconnect(client);
+    unsbi_clear_stage(client);
     client->send_error = UNSB_OK;
-    client->early = 0;
+    unsb_http_init(&client->http, unsbi_is_same(unsbi_method(client), "HEAD"));
     client->result->http_status = 0;
     if (client->op->again == NULL) /* which keeps how the job stood */
         unsbi_result_reset(client);
@@ -4158,7 +4583,7 @@ static bool unsbi_is_transient(int rc)
 }
 
 /* A pause, lengthened to what the service asked for, within reason. */
-static uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pause)
+UNSBI_CALLED uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pause)
 {
     uint32_t asked = client->result->http_status != 0 ? client->result->retry_after_s : 0;
 
@@ -4166,7 +4591,7 @@ static uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pause)
     return pause < asked ? asked : pause;
 }
 
-static uint32_t unsbi_total_left(const unsb_client *client)
+UNSBI_CALLED uint32_t unsbi_total_left(const unsb_client *client)
 {
     return unsbi_left(client->limit_ms, client->started_ms, unsbi_now(client));
 }
@@ -4183,34 +4608,110 @@ static bool unsbi_may_retry(const unsb_client *client, int rc)
            (unstarted || repeatable);
 }
 
-/* A poll of unsb_job_wait() is over: true if another one follows. */
-static bool unsbi_wait_again(unsb_client *client, int rc)
-{
-    /* in 50 ms; with UNSBI_WAIT_FIRST_MS, the cadence of the service's own client */
-    static const uint8_t cadence[] = {9, 14, 18, 13, 32, 40};
-    bool early = rc == UNSB_E_NOT_FOUND && client->polls < UNSBI_WAIT_EARLY;
-    uint32_t left, pause;
-
-    if (rc == UNSB_OK && client->result->status >= UNSB_STATUS_CANCELLED)
-        return false;
-    if (rc == UNSB_OK)
-        client->failures = 0;
-    else if ((!early && !unsbi_may_retry(client, rc)) || ++client->failures > UNSBI_WAIT_FAILURES)
-        return false;
-    pause = cadence[unsbi_min(client->polls, sizeof cadence - 1)] * 50u;
-    pause = unsbi_polite_pause(client, pause);
-    left = unsbi_total_left(client);
-    if (client->polls < 255)
-        client->polls++;
-    unsbi_pause(client, pause < left ? pause : left); /* where the limit then passes */
-    return true;
-}
-
 static int unsbi_end(unsb_client *client, int rc)
 {
     client->error = rc;
     unsbi_enter(client, UNSBI_IDLE);
     return rc;
+}
+
+/* Does a 2xx answer tell how the run ended? */
+static bool unsbi_is_over(const unsb_client *client)
+{
+    const unsb_result *r = client->result;
+    bool outcome = client->v.rx.outcome ||
+                   (r->given & (UNSB_GIVEN_SUCCESS | UNSB_GIVEN_EXIT_CODE |
+                                UNSB_GIVEN_COMPLETED_AT)) != 0;
+
+    if (r->status > UNSB_STATUS_UNKNOWN)
+        return r->status >= UNSB_STATUS_CANCELLED;
+    /* a word of tomorrow may stand for any state; without one, any part of a result will do */
+    return outcome || ((r->status == UNSB_STATUS_NONE || r->job_id[0] == '\0') &&
+                       (client->v.rx.output || (r->error[0] | r->message[0]) != '\0'));
+}
+
+/* Waits before the next poll of a job, or where the limit of the whole operation passes. */
+static int unsbi_poll_after(unsb_client *client, uint32_t pause)
+{
+    uint32_t left = unsbi_total_left(client);
+
+    unsbi_pause(client, pause < left ? pause : left);
+    return UNSB_PENDING;
+}
+
+/* A poll of a job is over: what follows? */
+static int unsbi_wait_again(unsb_client *client, int rc)
+{
+    /* in 50 ms; with UNSBI_WAIT_FIRST_MS, the cadence of the service's own client */
+    static const uint8_t cadence[] = {9, 14, 18, 13, 32, 40};
+    const unsb_config *config = &client->config;
+    uint8_t most = config->wait_failures != 0 ? config->wait_failures : UNSBI_WAIT_FAILURES;
+    uint32_t pause = cadence[unsbi_min(client->polls, sizeof cadence - 1)] * 50u;
+
+    if (config->wait_pause_ms != 0)
+        pause = config->wait_pause_ms;
+    if (rc == UNSB_OK) {
+        if (unsbi_is_over(client))
+            return unsbi_end(client, rc);
+        client->known = true;
+        client->failures = 0;
+    } else if (rc == UNSB_E_NOT_FOUND) {
+        if (client->known) /* jobs live in the service's memory, which a restart empties */
+            return unsbi_end(client, UNSB_E_JOB_LOST);
+        if (client->attempts++ >= UNSBI_WAIT_EARLY)
+            return unsbi_end(client, rc);
+    } else {
+        if (!unsbi_may_retry(client, rc) || client->failures >= most)
+            return unsbi_end(client, rc);
+        pause = UNSBI_WAIT_FAILED_MS;
+        if (rc == UNSB_E_RATE_LIMITED)
+            pause <<= unsbi_min(client->failures, UNSBI_WAIT_DOUBLINGS);
+        client->failures++;
+        client->attempts = 0;
+        client->known = client->known || rc == UNSB_E_SERVER;
+    }
+    if (client->polls < sizeof cadence)
+        client->polls++;
+    return unsbi_poll_after(client, unsbi_polite_pause(client, pause));
+}
+
+static void unsbi_wait_start(unsb_client *client)
+{
+    client->polls = client->failures = client->attempts = 0;
+    client->known = false;
+}
+
+static uint32_t unsbi_wait_first(const unsb_client *client)
+{
+    uint16_t pause = client->config.wait_pause_ms;
+
+    return pause != 0 ? pause : UNSBI_WAIT_FIRST_MS;
+}
+
+/* Is it one, and no path but a segment of it (RFC 3986 section 5.2.4)? */
+static bool unsbi_is_job_id(const char *id)
+{
+    size_t size = strlen(id);
+
+    return size != 0 && size < UNSB_JOB_ID_SIZE && !unsbi_is_same(id, ".") &&
+           !unsbi_is_same(id, "..");
+}
+
+/* The service has made a job of what was to be run at once: it is asked for from now on. */
+static int unsbi_follow(unsb_client *client)
+{
+    const unsb_config *config = &client->config;
+    uint32_t limit = unsbi_run_limit(client), left = unsbi_total_left(client);
+
+    if (!unsbi_is_job_id(client->result->job_id))
+        return unsbi_end(client, UNSB_E_RESPONSE);
+    if (config->nonblocking && config->now_ms == NULL)
+        return unsbi_end(client, UNSB_E_NO_CLOCK);
+    client->op = client->op->follow;
+    client->started_ms = unsbi_now(client);
+    client->limit_ms = limit < left ? limit : left;
+    unsbi_wait_start(client);
+    return unsbi_poll_after(client, unsbi_wait_first(client));
 }
 
 /* A request has come to an end: is that the operation's? */
@@ -4219,10 +4720,14 @@ static int unsbi_over(unsb_client *client, int rc)
     const unsb_config *config = &client->config;
     uint32_t pause;
 
+    if (client->state == UNSBI_IDLE) /* a callback has stopped it */
+        return client->error;
     if ((client->flags & UNSBI_UNUSABLE) != 0)
         unsbi_disconnect(client);
     if (client->op->again != NULL)
-        return client->op->again(client, rc) ? UNSB_PENDING : unsbi_end(client, rc);
+        return client->op->again(client, rc);
+    if (rc == UNSB_OK && client->op->follow != NULL && !unsbi_is_over(client))
+        return unsbi_follow(client);
     if (client->attempts >= config->retries || !unsbi_may_retry(client, rc) ||
         (config->nonblocking && config->now_ms == NULL))
         return unsbi_end(client, rc);
@@ -4243,39 +4748,90 @@ static int unsbi_fail(unsb_client *client, int rc)
     return unsbi_over(client, rc);
 }
 
-static int unsbi_status_error(uint16_t status)
+#if UNSB_SIGNING
+/* Is a word in a text, in whatever case? The word is in lower case. */
+static bool unsbi_has_word(const char *text, const char *word)
+{
+    size_t i = 0;
+
+    for (; *text != '\0' && word[i] != '\0'; text++)
+        i = (*text | 0x20) == word[i] ? i + 1 : (*text | 0x20) == word[0];
+    return word[i] == '\0';
+}
+#endif
+
+/* What a status means; the service's words are read as far as they came. */
+static int unsbi_status_error(const unsb_client *client)
 {
     /* less 400; the codes follow each other from UNSB_E_BAD_REQUEST down */
     static const uint8_t known[] = {0, 1, 3, 4, 13, 29};
+    uint16_t status = client->http.status;
     int i = 0;
 
     if (status < 400)
         return status < 300 ? UNSB_OK : UNSB_E_REDIRECT;
-    if (status >= 500)
+    if (status >= 500) /* RFC 9110 section 15: also from 600 on */
         return UNSB_E_SERVER;
+    if (status == 428)
+        return UNSB_E_CHALLENGE;
+#if UNSB_SIGNING
+    if (status == 401 && client->config.secret_key != NULL &&
+        (unsbi_has_word(client->result->error, "timestamp") ||
+         unsbi_has_word(client->result->message, "timestamp")))
+        return UNSB_E_CLOCK;
+#endif
     while (i < (int)sizeof known && known[i] != status - 400)
         i++;
     return UNSB_E_BAD_REQUEST - i; /* the last one is UNSB_E_REFUSED */
 }
 
+/* The response cannot be read on. If its head tells of a refusal, that is the outcome all the
+ * same. */
+static int unsbi_broken(unsb_client *client, int rc)
+{
+    if ((client->http.flags & UNSB_HTTP_BODY) != 0 && client->http.status >= 300)
+        rc = unsbi_status_error(client);
+    return unsbi_fail(client, rc);
+}
+
+/* What a whole 2xx response amounts to. */
+static int unsbi_judge(unsb_client *client)
+{
+    const unsb_json_reader *json = &client->u.rx.json;
+    unsb_result *r = client->result;
+    uint8_t op = client->op->flags;
+    int rc;
+
+    if ((op & UNSBI_OP_EMPTY) != 0 && json->state == UNSBI_JSON_VALUE && json->depth == 0)
+        return UNSB_OK; /* nothing came */
+    rc = unsb_json_read_end(&client->u.rx.json);
+    if (rc > UNSB_OK) /* the document is a number */
+        rc = UNSB_E_RESPONSE;
+    if (rc == UNSB_OK)
+        rc = client->u.rx.fault;
+    if (rc == UNSB_OK && (op & UNSBI_OP_JOB) != 0 && r->job_id[0] == '\0' && !unsbi_is_over(client))
+        rc = UNSB_E_RESPONSE;
+    if ((r->given & UNSB_GIVEN_SUCCESS) == 0)
+        r->success = (r->status == UNSB_STATUS_COMPLETED || r->status <= UNSB_STATUS_UNKNOWN) &&
+                     ((r->given & UNSB_GIVEN_EXIT_CODE) != 0
+                          ? r->exit_code == 0
+                          : r->status == UNSB_STATUS_COMPLETED);
+    return rc;
+}
+
 /* The response is complete; `spare`: the peer sent more than that. */
 static int unsbi_response_over(unsb_client *client, bool spare)
 {
-    const unsb_http *http = &client->u.rx.http;
-    const unsb_config *config = &client->config;
     uint8_t op = client->op->flags;
-    int rc = unsbi_status_error(http->status), body = UNSB_OK;
+    int rc = unsbi_status_error(client);
 
-    if ((http->flags & UNSB_HTTP_CLOSE) != 0 || config->no_keep_alive || spare)
+    if ((client->http.flags & UNSB_HTTP_CLOSE) != 0 || client->config.no_keep_alive || spare)
         client->flags |= UNSBI_UNUSABLE;
-    if (rc == UNSB_OK && (op & UNSBI_OP_RAW) == 0) {
-        body = unsb_json_read_end(&client->u.rx.json);
-        if (body > UNSB_OK) /* the document is a number */
-            body = UNSB_E_RESPONSE;
-        if (body == UNSB_OK && (op & UNSBI_OP_JOB) != 0 && client->result->job_id[0] == '\0')
-            body = UNSB_E_RESPONSE;
-    }
-    return unsbi_over(client, rc != UNSB_OK ? rc : body);
+    if (rc == UNSB_OK && (op & UNSBI_OP_RAW) == 0)
+        rc = unsbi_judge(client);
+    else if ((op & UNSBI_OP_KEY) != 0 && (client->result->given & UNSB_GIVEN_SUCCESS) != 0)
+        rc = UNSB_OK;
+    return unsbi_over(client, rc);
 }
 
 /* ---- the steps ---- */
@@ -4306,7 +4862,7 @@ static int unsbi_step_measure(unsb_client *client)
         return unsbi_over(client, rc);
     client->u.tx.body_size = client->u.tx.counted;
     client->u.tx.counted = 0;
-    client->u.tx.part = UNSBI_START;
+    client->v.tx.part = UNSBI_START;
     unsbi_enter(client, UNSBI_CONNECT);
     return UNSB_PENDING;
 }
@@ -4336,54 +4892,55 @@ static int unsbi_step_connect(unsb_client *client)
     if (rc != UNSB_OK)
         return unsbi_fail(client, rc > 0 ? UNSB_E_CONNECT : rc);
     unsbi_enter(client, UNSBI_SEND);
+    client->flags |= UNSBI_PROBE; /* a peer that speaks first has not answered this request */
     return UNSB_PENDING;
 }
 
-/* What an early response began with, as far as it was looked into (see unsbi_early()). */
-static const char unsbi_early_text[] = "HTTP/1.1 100 \r\n";
-
-enum {
-    UNSBI_EARLY_DIGIT = 9,  /* the version is read; the status code comes */
-    UNSBI_EARLY_TEXT = 13,  /* within a line of an interim response */
-    UNSBI_EARLY_LINE = 15   /* at the start of one */
-};
-
 static void unsbi_start_response(unsb_client *client)
 {
-    size_t used, body;
-
-    memset(&client->u, 0, sizeof client->u);
-    unsb_http_init(&client->u.rx.http, unsbi_is_same(unsbi_method(client), "HEAD"));
+    unsbi_clear_stage(client);
     unsb_json_reader_init(&client->u.rx.json);
-    client->u.rx.field = UNSBI_NO_WORD;
-    (void)unsb_http_feed(&client->u.rx.http, unsbi_early_text, client->early, &used, &body);
-    client->begin = client->early; /* not 0: something came */
-    client->end = 0;
+    client->u.rx.json.lenient = true;
     unsbi_enter(client, UNSBI_RECV);
+}
+
+/* Did anything come of the response? */
+static bool unsbi_something_came(const unsb_client *client)
+{
+    return client->http.head_size != 0 || client->http.status != 0;
+}
+
+/* The head has told what follows. */
+static int unsbi_head_over(unsb_client *client)
+{
+    const unsb_http *http = &client->http;
+    unsb_result *result = client->result;
+
+    unsbi_result_reset(client);
+    result->http_status = (int16_t)http->status;
+    result->retry_after_s = http->retry_after_s;
+    if ((http->flags & UNSB_HTTP_RETRY_AFTER) != 0)
+        result->given |= UNSB_GIVEN_RETRY_AFTER;
+    if ((client->op->flags & UNSBI_OP_RAW) == 0)
+        return UNSB_OK;
+    return unsbi_called(client, unsbi_output_restart(&result->out)); /* of a refusal before */
 }
 
 /* Takes in what the I/O buffer's first `size` bytes hold of the response. */
 static int unsbi_decode(unsb_client *client, size_t size)
 {
-    unsb_http *http = &client->u.rx.http;
-    unsb_result *result = client->result;
     char *p = client->config.buffer;
     size_t used, body;
-    int rc = UNSB_PENDING, error;
+    int rc = UNSB_PENDING, error = UNSB_OK;
 
-    client->begin = 1; /* something came */
     while (size != 0 && rc == UNSB_PENDING) {
-        rc = unsb_http_feed(http, p, size, &used, &body);
+        rc = unsb_http_feed(&client->http, p, size, &used, &body);
+        if (client->result->http_status == 0 && (client->http.flags & UNSB_HTTP_BODY) != 0)
+            error = unsbi_head_over(client);
         if (rc < 0)
-            return unsbi_fail(client, rc);
-        if (result->http_status == 0 && (http->flags & UNSB_HTTP_BODY) != 0) {
-            unsbi_result_reset(client);
-            result->http_status = (int16_t)http->status;
-            result->retry_after_s = http->retry_after_s;
-            if ((http->flags & UNSB_HTTP_RETRY_AFTER) != 0)
-                result->given |= UNSB_GIVEN_RETRY_AFTER;
-        }
-        error = unsbi_body(client, p + used - body, body);
+            return unsbi_broken(client, rc);
+        if (error == UNSB_OK)
+            error = unsbi_body(client, p + used - body, body);
         if (error != UNSB_OK)
             return unsbi_fail(client, error);
         p += used;
@@ -4394,36 +4951,30 @@ static int unsbi_decode(unsb_client *client, size_t size)
 
 /* The peer takes no more of the request: perhaps because it has answered (RFC 9112 section 9.5).
  * There is no room to receive, but one byte at a time tells. Interim responses (RFC 9110 section
- * 15.2) are passed over; a final one ends the request where it is. */
+ * 15.2) are passed over; a final one's status ends the request where it is. */
 static int unsbi_early(unsb_client *client)
 {
     const unsb_transport *t = &client->config.transport;
-    uint8_t at = client->early;
     char c = 0;
+    size_t used, body;
     int n = t->vtable->recv(t->context, &c, 1);
+    bool ends = n < 0 && unsbi_something_came(client);
 
     if (n == 0) {
         client->flags &= (uint8_t)~UNSBI_PROBE;
         return UNSB_PENDING;
     }
-    if (n < 0 && at == 0)
-        return unsbi_fail(client, n);
-    if (client->u.tx.early_size++ == UNSB_HTTP_HEAD_LIMIT)
-        return unsbi_fail(client, UNSB_E_HEAD_SIZE);
     client->mark_ms = unsbi_now(client);
-    if (n < 0 || (at < UNSBI_EARLY_DIGIT && c != unsbi_early_text[at]) ||
-        (at == UNSBI_EARLY_DIGIT && c != '1')) {
+    if ((client->flags & UNSBI_SENT) == 0)
+        client->flags |= UNSBI_UNUSABLE;
+    if (n > 0)
+        n = unsb_http_feed(&client->http, &c, 1, &used, &body);
+    if (n < 0 && !ends)
+        return unsbi_fail(client, n);
+    if (ends || client->http.status >= 200) {
         client->flags |= UNSBI_UNUSABLE;
         unsbi_start_response(client);
-        client->config.buffer[0] = c;
-        return n < 0 ? UNSB_PENDING : unsbi_decode(client, 1);
     }
-    if (at < UNSBI_EARLY_DIGIT)
-        client->early++;
-    else if (c == '\n')
-        client->early = (uint8_t)(at == UNSBI_EARLY_LINE ? 0 : UNSBI_EARLY_LINE);
-    else if (c != '\r')
-        client->early = UNSBI_EARLY_TEXT;
     return UNSB_PENDING;
 }
 
@@ -4447,7 +4998,7 @@ static int unsbi_step_send(unsb_client *client)
     if ((client->flags & UNSBI_PROBE) != 0)
         return unsbi_early(client);
     n = t->vtable->send(t->context, config->buffer + client->begin,
-                        unsbi_min(client->end - client->begin, UNSBI_INT_MAX));
+                        client->end - client->begin);
     if (n == 0) {
         client->flags |= UNSBI_BLOCKED | UNSBI_PROBE;
         return UNSB_PENDING;
@@ -4463,7 +5014,7 @@ static int unsbi_step_send(unsb_client *client)
     unsbi_enter(client, UNSBI_SEND);
     client->flags |= UNSBI_SENT;
     client->begin += unsbi_min((size_t)n, client->end - client->begin);
-    if (client->begin == client->end && client->u.tx.part == UNSBI_ALL_WRITTEN)
+    if (client->begin == client->end && client->v.tx.part == UNSBI_ALL_WRITTEN)
         unsbi_start_response(client);
     return UNSB_PENDING;
 }
@@ -4473,7 +5024,7 @@ static int unsbi_step_recv(unsb_client *client)
     const unsb_config *config = &client->config;
     const unsb_transport *t = &config->transport;
     int n = t->vtable->recv(t->context, config->buffer,
-                            unsbi_min(config->buffer_size, UNSBI_INT_MAX));
+                            config->buffer_size);
 
     if (n > 0) {
         client->mark_ms = unsbi_now(client);
@@ -4484,15 +5035,17 @@ static int unsbi_step_recv(unsb_client *client)
         client->flags |= UNSBI_BLOCKED;
         return UNSB_PENDING;
     }
-    if (client->send_error != UNSB_OK && client->begin == 0)
+    if (client->send_error != UNSB_OK && !unsbi_something_came(client))
         return unsbi_fail(client, client->send_error);
     client->flags |= UNSBI_UNUSABLE;
-    if (n != UNSB_E_CLOSED)
-        return unsbi_over(client, n);
-    n = unsb_http_end(&client->u.rx.http);
-    if (n == UNSB_OK)
-        return unsbi_response_over(client, false);
-    return unsbi_over(client, client->begin == 0 ? UNSB_E_CLOSED : n);
+    if (n == UNSB_E_CLOSED) {
+        int rc = unsb_http_end(&client->http);
+        if (rc == UNSB_OK)
+            return unsbi_response_over(client, false);
+        if (unsbi_something_came(client))
+            n = rc;
+    }
+    return unsbi_broken(client, n);
 }
 
 static int unsbi_step_pause(unsb_client *client)
@@ -4505,7 +5058,7 @@ static int unsbi_step_pause(unsb_client *client)
     return UNSB_PENDING;
 }
 
-static int unsbi_step(unsb_client *client)
+UNSBI_CALLED int unsbi_step(unsb_client *client)
 {
     switch (client->state) {
     case UNSBI_MEASURE:
@@ -4524,11 +5077,12 @@ static int unsbi_step(unsb_client *client)
 /* The limit of a state has passed. */
 static int unsbi_timed_out(unsb_client *client)
 {
-    return unsbi_fail(client, client->send_error != UNSB_OK ? client->send_error : UNSB_E_TIMEOUT);
+    return unsbi_broken(client,
+                        client->send_error != UNSB_OK ? client->send_error : UNSB_E_TIMEOUT);
 }
 
 /* Ends the operation at once, whatever might be tried again. */
-static int unsbi_stop(unsb_client *client, int rc)
+UNSBI_CALLED int unsbi_stop(unsb_client *client, int rc)
 {
     unsbi_disconnect(client);
     return unsbi_end(client, rc);
@@ -4545,9 +5099,9 @@ UNSB_API int unsb_poll(unsb_client *client)
         return client->error;
     client->flags |= UNSBI_ENTERED;
     rc = unsbi_step(client);
-    if (rc == UNSB_PENDING && (client->flags & UNSBI_ABORT) != 0) {
-        rc = unsbi_stop(client, UNSB_E_ABORTED);
-    } else if (rc == UNSB_PENDING && client->config.now_ms != NULL) {
+    if (client->state == UNSBI_IDLE) {
+        rc = client->error;
+    } else if (client->config.now_ms != NULL) {
         now = unsbi_now(client);
         if (unsbi_left(client->limit_ms, client->started_ms, now) == 0)
             rc = unsbi_stop(client, UNSB_E_TIMEOUT);
@@ -4671,18 +5225,21 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
     client->error = UNSB_E_ARGUMENT;
     if (t == NULL || t->connect == NULL || t->send == NULL || t->recv == NULL ||
         t->close == NULL || (t->wait == NULL && !config->nonblocking) || config->buffer == NULL ||
-        config->connect_timeout_ms > UNSB_FOREVER || config->idle_timeout_ms > UNSB_FOREVER ||
-        config->total_timeout_ms > UNSB_FOREVER)
+        (config->connect_timeout_ms | config->idle_timeout_ms | config->total_timeout_ms |
+         config->keep_alive_ms) > UNSB_FOREVER) /* which is all bits but the highest */
         return UNSB_E_ARGUMENT;
     if (config->buffer_size < UNSB_BUFFER_MIN)
         return UNSB_E_BUFFER;
-    if (config->api_key == NULL || config->api_key[0] == '\0')
+    if (config->api_key == NULL || config->api_key[0] == '\0' ||
+        (config->secret_key != NULL && config->secret_key[0] == '\0'))
         return UNSB_E_NO_KEY;
     if (config->secret_key != NULL && !UNSB_SIGNING)
         return UNSB_E_NO_SIGNING;
-    if (config->secret_key != NULL && config->unix_time == NULL)
+    if ((config->secret_key != NULL && config->unix_time == NULL) ||
+        (config->total_timeout_ms != 0 && config->now_ms == NULL))
         return UNSB_E_NO_CLOCK;
     *c = *config;
+    c->buffer_size = unsbi_min(c->buffer_size, UNSBI_INT_MAX); /* the most a transport is given */
     c->host = c->host != NULL ? c->host : "api.unsandbox.com";
     c->port = c->port != 0 ? c->port : 443;
     if (!unsbi_is_header_safe(c->api_key, '\x7E') || !unsbi_is_header_safe(c->host, '\x7E') ||
@@ -4696,6 +5253,8 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
         c->idle_timeout_ms = 60000;
     if (c->total_timeout_ms == 0)
         c->total_timeout_ms = UNSB_FOREVER;
+    if (c->keep_alive_ms == 0)
+        c->keep_alive_ms = 118000;
     client->error = UNSB_OK;
     return UNSB_OK;
 }
@@ -4707,37 +5266,44 @@ static bool unsbi_has_source(const unsb_source *source)
     return source->data != NULL || source->read != NULL;
 }
 
-/* RFC 3629 text of at most UNSB_FILENAME_MAX characters that names a file and no path. */
+/* RFC 3629 text of at most UNSB_FILENAME_MAX characters that names a file and, unless
+ * UNSB_FILENAME_SLASH allows directories, no path. Never one that leads upwards. */
 static bool unsbi_is_filename(const char *name)
 {
-    size_t length = 0;
-    const char *p = name;
+    size_t length = 0, dots = 0, segment = 0; /* of the present segment: its dots, its length */
 
-    if (*p == '.') /* "." and ".." */
-        p += p[1] == '.' ? 2 : 1;
-    if (*p == '\0')
-        return false;
-    for (p = name; *p != '\0'; p++) {
-        uint8_t c = (uint8_t)*p;
-        if (c < ' ' || c == 0x7F || c == '/' || c == '\\')
+    for (;; name++) {
+        uint8_t c = (uint8_t)*name;
+        if (c == '\0' || (UNSB_FILENAME_SLASH && c == '/')) {
+            if (segment == 0 || (segment == dots && dots <= 2))
+                return false;
+            if (c == '\0')
+                break;
+            dots = segment = 0;
+        } else if (c < ' ' || c == 0x7F || c == '/' || c == '\\') {
             return false;
+        } else {
+            segment++;
+            dots += c == '.';
+        }
         length += (c & 0xC0) != 0x80;
     }
     return length <= UNSB_FILENAME_MAX;
 }
 
-/* The name of a file, given or by its index. */
-static const char *unsbi_file_name(const unsb_file *files, size_t i)
+/* The name of a file, given or by its index; `digits` has 21 characters of room for that. */
+static const char *unsbi_file_name(const unsb_file *files, size_t i, char *digits)
 {
-    static const char numbers[UNSB_FILES_MAX][2] = {"0", "1", "2", "3", "4",
-                                                    "5", "6", "7", "8", "9"};
-
-    return files[i].name != NULL ? files[i].name : numbers[i];
+    if (files[i].name != NULL)
+        return files[i].name;
+    digits[20] = '\0';
+    return unsbi_decimal(i, digits + 20);
 }
 
 UNSBI_APART int unsbi_check_files(const unsb_program *program)
 {
-    unsb_size total = 0;
+    char one[21], other[21];
+    unsb_size left = (unsb_size)UNSB_FILES_TOTAL_MAX;
     size_t i, j;
 
     if (program->file_count > UNSB_FILES_MAX)
@@ -4746,21 +5312,47 @@ UNSBI_APART int unsbi_check_files(const unsb_program *program)
         return UNSB_E_ARGUMENT;
     for (i = 0; i < program->file_count; i++) {
         const unsb_file *file = &program->files[i];
+        const char *name = unsbi_file_name(program->files, i, one);
         if (file->source.size != 0 && !unsbi_has_source(&file->source))
             return UNSB_E_ARGUMENT;
         if (file->source.size > UNSB_FILE_MAX)
             return UNSB_E_FILE_SIZE;
-        total += file->source.size;
-        if (total > UNSB_FILES_TOTAL_MAX)
+        if (file->source.size > left)
             return UNSB_E_FILES_SIZE;
-        if (file->name != NULL && !unsbi_is_filename(file->name))
+        left -= file->source.size;
+        if (!unsbi_is_filename(name))
             return UNSB_E_FILENAME;
         for (j = 0; j < i; j++)
-            if (unsbi_is_same(unsbi_file_name(program->files, i),
-                              unsbi_file_name(program->files, j)))
+            if (unsbi_is_same(name, unsbi_file_name(program->files, j, other)))
                 return UNSB_E_FILENAME_TWICE;
     }
     return UNSB_OK;
+}
+
+/* Is a text a list of JSON members, one at least, without the braces? It is read a character at
+ * a time, as the reader unescapes where it reads. */
+UNSBI_APART bool unsbi_is_members(const char *text)
+{
+    unsb_json_reader reader;
+    size_t used;
+    char c = '{';
+    int event;
+    bool any = false;
+
+    unsb_json_reader_init(&reader);
+    event = unsb_json_read(&reader, &c, 1, &used);
+    for (; *text != '\0' && event >= 0 && reader.depth != 0; text += used) {
+        c = *text;
+        event = unsb_json_read(&reader, &c, 1, &used);
+        any = any || event == UNSB_JSON_KEY;
+    }
+    if (!any || event < 0 || reader.depth != 1)
+        return false;
+    do { /* a number is over only now, and the object after it */
+        c = '}';
+        event = unsb_json_read(&reader, &c, 1, &used);
+    } while (event == UNSB_JSON_NUMBER);
+    return event == UNSB_JSON_OBJECT_END;
 }
 
 UNSBI_APART int unsbi_check_program(const unsb_program *program)
@@ -4772,6 +5364,8 @@ UNSBI_APART int unsbi_check_program(const unsb_program *program)
         return UNSB_E_NO_CODE;
     if (program->ttl_s > 900)
         return UNSB_E_TTL;
+    if (program->vcpu > 8)
+        return UNSB_E_VCPU;
     if (program->env_count != 0 && program->env == NULL)
         return UNSB_E_ARGUMENT;
     for (i = 0; i < program->env_count; i++) {
@@ -4807,13 +5401,6 @@ UNSBI_APART int unsbi_check(const unsb_client *client, const unsb_result *result
     return UNSB_OK;
 }
 
-static void unsbi_clear_output(unsb_output *out)
-{
-    out->size = 0;
-    if (out->capacity != 0)
-        out->data[0] = '\0';
-}
-
 /* Begins an operation that has passed its checks, after a pause; a blocking client ends it, too. */
 static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *input,
                        unsb_result *result, uint32_t limit_ms, uint32_t pause_ms)
@@ -4823,16 +5410,18 @@ static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *inpu
     client->result = result;
     client->error = UNSB_PENDING;
     client->flags &= UNSBI_CONNECTED;
-    client->attempts = client->polls = client->failures = 0;
+    unsbi_wait_start(client);
     client->limit_ms = limit_ms;
     client->started_ms = unsbi_now(client);
     unsbi_clear_output(&result->out);
     unsbi_clear_output(&result->err);
     unsbi_clear_output(&result->artifact_name);
     result->http_status = 0;
+    result->detected_language[0] = '\0';
     unsbi_result_reset(client);
-    unsbi_pause(client, pause_ms);
-    if (pause_ms == 0)
+    if (pause_ms != 0)
+        unsbi_pause(client, pause_ms);
+    else
         unsbi_start_request(client);
     return client->config.nonblocking ? UNSB_PENDING : unsbi_block(client);
 }
@@ -4846,6 +5435,7 @@ static int unsbi_begin_program(unsb_client *client, const unsbi_op *op, const un
         rc = unsbi_check_program(program);
     if (rc != UNSB_OK)
         return rc;
+    client->ttl_s = program->ttl_s != 0 ? program->ttl_s : UNSBI_TTL_S;
     return unsbi_begin(client, op, program, result, client->config.total_timeout_ms, 0);
 }
 
@@ -4859,14 +5449,17 @@ static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const un
             rc = UNSB_E_NO_LANGUAGE;
         else
             rc = unsbi_check_files(program);
+        if (rc == UNSB_OK && program->extra != NULL && !unsbi_is_members(program->extra))
+            rc = UNSB_E_EXTRA;
     }
     return rc != UNSB_OK ? rc : unsbi_begin_program(client, op, program, result);
 }
 
-static int unsbi_begin_run(unsb_client *client, const unsbi_op *op, const unsb_program *program,
-                           unsb_result *result)
+UNSBI_CALLED int unsbi_begin_run(unsb_client *client, const unsbi_op *op,
+                                 const unsb_program *program, unsb_result *result)
 {
-    if (program != NULL && (program->language != NULL || program->file_count != 0))
+    if (program != NULL && (program->language != NULL || program->file_count != 0 ||
+                            program->vcpu > 1 || program->extra != NULL))
         return UNSB_E_ARGUMENT;
     return unsbi_begin_program(client, op, program, result);
 }
@@ -4876,14 +5469,12 @@ static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *
                            unsb_result *result, uint32_t limit_ms, uint32_t pause_ms)
 {
     int rc = unsbi_check(client, result, job_id);
-    size_t size;
 
     if (rc != UNSB_OK)
         return rc;
-    size = strlen(job_id);
-    if (size == 0 || size >= sizeof result->job_id)
+    if (!unsbi_is_job_id(job_id))
         return UNSB_E_JOB_ID;
-    memmove(result->job_id, job_id, size + 1);
+    memmove(result->job_id, job_id, strlen(job_id) + 1);
     return unsbi_begin(client, op, job_id, result, limit_ms, pause_ms);
 }
 
@@ -4896,10 +5487,16 @@ static int unsbi_begin_plain(unsb_client *client, const unsbi_op *op, unsb_resul
     return unsbi_begin(client, op, NULL, result, client->config.total_timeout_ms, 0);
 }
 
+/* Asks for a job until it has ended. */
+static const unsbi_op unsbi_wait_op = {"GET", NULL, "/jobs/%J", "", unsbi_job_field,
+                                       &unsbi_outcome_fields, unsbi_wait_again, NULL,
+                                       UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
+
 UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
     static const unsbi_op op = {"POST", "application/json", "/execute", unsbi_execute_template,
-                                unsbi_program_field, NULL, NULL, UNSBI_OP_SYNC};
+                                unsbi_program_field, &unsbi_outcome_fields, NULL,
+                                &unsbi_wait_op, UNSBI_OP_JOB};
 
     return unsbi_begin_execute(client, &op, program, result);
 }
@@ -4908,8 +5505,8 @@ UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program
                                 unsb_result *result)
 {
     static const unsbi_op op = {"POST", "application/json", "/execute/async",
-                                unsbi_execute_template, unsbi_program_field, NULL, NULL,
-                                UNSBI_OP_JOB};
+                                unsbi_execute_template, unsbi_program_field,
+                                &unsbi_outcome_fields, NULL, NULL, UNSBI_OP_JOB};
 
     return unsbi_begin_execute(client, &op, program, result);
 }
@@ -4917,8 +5514,8 @@ UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program
 UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
     static const char target[] = "/run" UNSBI_RUN_QUERY;
-    static const unsbi_op op = {"POST", "text/plain", target, "%C",
-                                unsbi_run_field, NULL, NULL, UNSBI_OP_SYNC};
+    static const unsbi_op op = {"POST", "text/plain", target, "%C", unsbi_run_field,
+                                &unsbi_outcome_fields, NULL, &unsbi_wait_op, UNSBI_OP_JOB};
 
     return unsbi_begin_run(client, &op, program, result);
 }
@@ -4926,15 +5523,16 @@ UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_res
 UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
     static const char target[] = "/run/async" UNSBI_RUN_QUERY;
-    static const unsbi_op op = {"POST", "text/plain", target, "%C",
-                                unsbi_run_field, NULL, NULL, UNSBI_OP_JOB};
+    static const unsbi_op op = {"POST", "text/plain", target, "%C", unsbi_run_field,
+                                &unsbi_outcome_fields, NULL, NULL, UNSBI_OP_JOB};
 
     return unsbi_begin_run(client, &op, program, result);
 }
 
 UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *result)
 {
-    static const unsbi_op op = {"GET", NULL, "/jobs/%J", "", unsbi_job_field, NULL, NULL,
+    static const unsbi_op op = {"GET", NULL, "/jobs/%J", "", unsbi_job_field,
+                                &unsbi_outcome_fields, NULL, NULL,
                                 UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
 
     return unsbi_begin_job(client, &op, job_id, result,
@@ -4944,28 +5542,28 @@ UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *
 UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t timeout_ms,
                            unsb_result *result)
 {
-    static const unsbi_op op = {"GET", NULL, "/jobs/%J", "", unsbi_job_field, NULL,
-                                unsbi_wait_again, UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
-
     if (timeout_ms > UNSB_FOREVER)
         return UNSB_E_ARGUMENT;
     if (client != NULL && client->config.nonblocking && client->config.now_ms == NULL)
         return UNSB_E_NO_CLOCK;
-    return unsbi_begin_job(client, &op, job_id, result, timeout_ms != 0 ? timeout_ms : UNSB_FOREVER,
-                           UNSBI_WAIT_FIRST_MS);
+    return unsbi_begin_job(client, &unsbi_wait_op, job_id, result,
+                           timeout_ms != 0 ? timeout_ms : UNSB_FOREVER,
+                           client != NULL ? unsbi_wait_first(client) : 0);
 }
 
 UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result)
 {
-    static const unsbi_op op = {"GET", NULL, "/jobs", "", NULL, NULL, NULL, UNSBI_OP_SAFE};
+    static const unsbi_op op = {"GET", NULL, "/jobs", "", NULL, &unsbi_list_fields, NULL, NULL,
+                                UNSBI_OP_SAFE | UNSBI_OP_LIST};
 
     return unsbi_begin_plain(client, &op, result);
 }
 
 UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result)
 {
-    static const unsbi_op op = {"DELETE", NULL, "/jobs/%J", "", unsbi_job_field, NULL, NULL,
-                                UNSBI_OP_BY_ID};
+    static const unsbi_op op = {"DELETE", NULL, "/jobs/%J", "", unsbi_job_field,
+                                &unsbi_outcome_fields, NULL, NULL,
+                                UNSBI_OP_BY_ID | UNSBI_OP_EMPTY};
 
     return unsbi_begin_job(client, &op, job_id, result,
                            client != NULL ? client->config.total_timeout_ms : 0, 0);
@@ -4973,7 +5571,8 @@ UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_resul
 
 UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
 {
-    static const unsbi_op op = {"GET", NULL, "/languages", "", NULL, NULL, NULL, UNSBI_OP_SAFE};
+    static const unsbi_op op = {"GET", NULL, "/languages", "", NULL, &unsbi_list_fields, NULL,
+                                NULL, UNSBI_OP_SAFE | UNSBI_OP_LIST};
 
     return unsbi_begin_plain(client, &op, result);
 }
@@ -4981,37 +5580,87 @@ UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
 UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *result)
 {
     static const unsbi_op op = {"POST", "application/json", "/keys/validate", "", NULL,
-                                &unsbi_key_fields, NULL, 0};
+                                &unsbi_key_fields, NULL, NULL, UNSBI_OP_KEY};
 
     if (key == NULL || unsbi_check(client, result, key) == UNSB_E_ARGUMENT)
         return UNSB_E_ARGUMENT;
     if (client->state == UNSBI_IDLE) {
         memset(key, 0, sizeof *key);
         key->rate_per_minute = key->burst = key->concurrency = -1;
+        key->expires_at = -1;
         client->extra = key;
     }
     return unsbi_begin_plain(client, &op, result);
 }
 
-UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_result *result)
+/* RFC 9110 sections 5.1 and 5.5; and the library writes some itself: what frames a message, says
+ * where it goes or by whom, or would change how the answer must be read. */
+UNSBI_APART int unsbi_check_header(const unsb_header *header)
 {
-    static const unsbi_op op = {NULL, NULL, "%P", "%B", unsbi_call_field, NULL, NULL, UNSBI_OP_RAW};
-    static const unsbi_op safe = {NULL, NULL, "%P", "%B", unsbi_call_field, NULL, NULL,
-                                  UNSBI_OP_RAW | UNSBI_OP_SAFE};
-    int rc = unsbi_check(client, result, call);
-    bool repeatable;
+    static const char ours[] =
+        "\17accept-encoding\15authorization\12connection\16content-length\14content-type\6expect"
+        "\4host\12keep-alive\2te\7trailer\21transfer-encoding\7upgrade\12user-agent\13x-signature"
+        "\13x-timestamp";
+    size_t size = 0;
+    const char *p = header->value;
 
-    if (rc != UNSB_OK)
-        return rc;
-    if (call->method == NULL || call->path == NULL || call->path[0] != '/' ||
-        (call->body.size != 0 && !unsbi_has_source(&call->body)))
+    if (header->name == NULL || p == NULL)
         return UNSB_E_ARGUMENT;
-    if (call->method[0] == '\0' || !unsbi_is_header_safe(call->method, '~') ||
-        !unsbi_is_header_safe(call->path, '~') ||
+    while (unsbi_is_token_char((uint8_t)header->name[size]))
+        size++;
+    for (; *p == ' ' || *p == '\t' || (*p > ' ' && *p < 0x7F); p++)
+        continue;
+    if (size == 0 || header->name[size] != '\0' || *p != '\0')
+        return UNSB_E_HEADER_BYTE;
+    return unsbi_find(ours, header->name, size, 0x20) == UNSBI_NO_WORD ? UNSB_OK : UNSB_E_HEADER;
+}
+
+UNSBI_APART int unsbi_check_call(const unsb_call *call)
+{
+    const char *p;
+    size_t i;
+    int rc = UNSB_OK;
+
+    if (call->method == NULL || call->path == NULL || call->path[0] != '/' ||
+        (call->body.size != 0 && !unsbi_has_source(&call->body)) ||
+        (call->header_count != 0 && call->headers == NULL) || call->answer > UNSB_ANSWER_OUTCOME)
+        return UNSB_E_ARGUMENT;
+    for (p = call->method; unsbi_is_token_char((uint8_t)*p); p++)
+        continue;
+    if (p == call->method || *p != '\0' || !unsbi_is_header_safe(call->path, '~') ||
         (call->content_type != NULL && !unsbi_is_header_safe(call->content_type, ' ')))
         return UNSB_E_HEADER_BYTE;
-    repeatable = unsbi_is_same(call->method, "GET") || unsbi_is_same(call->method, "HEAD");
-    return unsbi_begin(client, repeatable ? &safe : &op, call, result,
+    for (p = call->path; *p != '\0'; p++)
+        if (*p == '#') /* RFC 9112 section 3.2: a request's target has no fragment */
+            return UNSB_E_HEADER_BYTE;
+    for (i = 0; i < call->header_count && rc == UNSB_OK; i++)
+        rc = unsbi_check_header(&call->headers[i]);
+    return rc;
+}
+
+UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_result *result)
+{
+#define UNSBI_CALL(fields, follow, flags)                                                          \
+    {NULL, NULL, "%P", "%B", unsbi_call_field, fields, NULL, follow, flags}
+    static const unsbi_op ops[][2] = { /* by unsb_answer, and whether it may be repeated */
+        {UNSBI_CALL(NULL, NULL, UNSBI_OP_RAW),
+         UNSBI_CALL(NULL, NULL, UNSBI_OP_RAW | UNSBI_OP_SAFE)},
+        {UNSBI_CALL(&unsbi_outcome_fields, NULL, UNSBI_OP_EMPTY | UNSBI_OP_OTHER_ID),
+         UNSBI_CALL(&unsbi_outcome_fields, NULL,
+                    UNSBI_OP_EMPTY | UNSBI_OP_OTHER_ID | UNSBI_OP_SAFE)},
+        {UNSBI_CALL(&unsbi_outcome_fields, &unsbi_wait_op, UNSBI_OP_JOB),
+         UNSBI_CALL(&unsbi_outcome_fields, &unsbi_wait_op, UNSBI_OP_JOB | UNSBI_OP_SAFE)}};
+#undef UNSBI_CALL
+    int rc = unsbi_check(client, result, call);
+    bool safe;
+
+    if (rc == UNSB_OK)
+        rc = unsbi_check_call(call);
+    if (rc != UNSB_OK)
+        return rc;
+    safe = unsbi_is_same(call->method, "GET") || unsbi_is_same(call->method, "HEAD");
+    client->ttl_s = call->ttl_s != 0 ? call->ttl_s : UNSBI_TTL_S;
+    return unsbi_begin(client, &ops[call->answer][safe], call, result,
                        client->config.total_timeout_ms, 0);
 }
 
@@ -5028,20 +5677,18 @@ UNSB_API int unsb_interest(unsb_client *client, uint32_t *timeout_ms)
     return want;
 }
 
+/* Also after a callback that did not return: then the client is still ENTERED. */
 UNSB_API void unsb_abort(unsb_client *client)
 {
-    if ((client->flags & UNSBI_ENTERED) != 0)
-        client->flags |= UNSBI_ABORT;
-    else if (client->state != UNSBI_IDLE)
+    if (client->state != UNSBI_IDLE)
         unsbi_stop(client, UNSB_E_ABORTED);
+    client->flags &= (uint8_t)~UNSBI_ENTERED;
 }
 
 UNSB_API void unsb_drop(unsb_client *client)
 {
     const unsb_transport *t = &client->config.transport;
 
-    if ((client->flags & UNSBI_ENTERED) != 0)
-        return;
     if ((client->flags & UNSBI_CONNECTED) != 0 && t->vtable->drop != NULL) {
         t->vtable->drop(t->context);
         client->flags &= (uint8_t)~UNSBI_CONNECTED;
@@ -5051,9 +5698,6 @@ UNSB_API void unsb_drop(unsb_client *client)
 
 UNSB_API void unsb_close(unsb_client *client)
 {
-    unsb_abort(client);
-    if ((client->flags & UNSBI_ENTERED) != 0)
-        return;
     unsbi_disconnect(client);
     if (client->config.buffer != NULL)
         unsbi_wipe(client->config.buffer, client->config.buffer_size);

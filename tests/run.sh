@@ -120,6 +120,9 @@ count "compile"
 say "== the parts, the client over a scripted transport, the ports, and the local service"
 variant "gcc -O2" "$BUILD/fast" "$every" CC=gcc CFLAGS="-O2"
 
+say "== the local service as the service answers today"
+UNSB_TEST_DIALECT=live suite "gcc -O2, live dialect" "$BUILD/fast/test_api"
+
 say "== the compact loops"
 variant "gcc -Os" "$BUILD/small" "$parts $client test_api" CC=gcc CFLAGS="-Os"
 

@@ -205,9 +205,12 @@ static const vector framing[] = {
     TO_CLOSE(OK_LINE "Server: x\r\n\r\n" TRAILING, 200, 0, TRAILING),
     TO_CLOSE("HTTP/1.1 404 Not Found\r\nConnection: keep-alive\r\n\r\nnone", 404, KEEP, "none"),
     WHOLE("HTTP/1.1 204 No Content\r\n\r\n", 204, BODY, ""),
-    WHOLE("HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n", 204, LENGTH, ""),
-    WHOLE("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", 204, CHUNKED, ""),
-    WHOLE("HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", 304, LENGTH, ""),
+    /* what they announce might still come: the connection is of no more use */
+    WHOLE("HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n", 204, LENGTH | CLOSE, ""),
+    WHOLE("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", 204, CHUNKED | CLOSE,
+          ""),
+    WHOLE("HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n", 304, LENGTH | CLOSE, ""),
+    WHOLE("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", 204, LENGTH, ""),
     WHOLE("HTTP/1.1 304 Not Modified\r\n\r\n", 304, BODY, ""),
     WHOLE("HTTP/1.1 205 Reset\r\nContent-Length: 1\r\n\r\nx", 205, LENGTH, "x"),
     TO_HEAD(OK_LINE "Content-Length: 123456\r\n\r\n", 200, LENGTH),
@@ -500,10 +503,11 @@ static const vector interim[] = {
     WHOLE("HTTP/1.0 100 x\r\n\r\n" OK_LINE NO_BODY, 200, LENGTH, ""),
     TO_CLOSE("HTTP/1.1 100 x\r\nContent-Length: 3\r\n\r\n" OK_LINE "\r\nbody", 200, 0, "body"),
     WHOLE("HTTP/1.1 100 x\r\n\r\nHTTP/1.1 204 x\r\n\r\n", 204, BODY, ""),
+    WHOLE("HTTP/1.1 100 x\r\n\r\n\r\n" OK_LINE NO_BODY, 200, LENGTH, ""),
+    WHOLE("HTTP/1.1 100 x\n\n\n\n" OK_LINE NO_BODY, 200, LENGTH, ""),
 
     WRONG("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n"),
     WRONG("HTTP/1.1 100 x\r\n\r\nHTTP/1.1 101 x\r\n\r\n"),
-    WRONG("HTTP/1.1 100 x\r\n\r\n\r\n" OK_LINE NO_BODY),
     WRONG("HTTP/1.1 100 x\r\n\r\nbody"),
     WRONG("HTTP/1.1 100 x\r\n\r\nHTTP/1.1 200 OK\r\n Content-Length: 0\r\n\r\n"),
 };
@@ -519,15 +523,17 @@ static const vector status_lines[] = {
     WHOLE("HTTP/1.1 200 \r\n" NO_BODY, 200, LENGTH, ""),
     WHOLE("HTTP/1.1 200 A \t\"reason\" \xE9!\r\n" NO_BODY, 200, LENGTH, ""),
     WHOLE("HTTP/1.1 599 x\r\n" NO_BODY, 599, LENGTH, ""),
+    WHOLE("HTTP/1.1 600 x\r\n" NO_BODY, 600, LENGTH, ""), /* RFC 9110 section 15 */
+    WHOLE("HTTP/1.1 999 x\r\n" NO_BODY, 999, LENGTH, ""),
     WHOLE("HTTP/1.1 299 200\r\n" NO_BODY, 299, LENGTH, ""),
+    WHOLE("\r\nHTTP/1.1 200 OK\r\n" NO_BODY, 200, LENGTH, ""),
+    WHOLE("\nHTTP/1.1 200 OK\r\n" NO_BODY, 200, LENGTH, ""),
     WHOLE("HTTP/1.2 200 OK\r\n" NO_BODY, 200, LENGTH, ""),
     WHOLE("HTTP/1.9 200 OK\r\n" NO_BODY, 200, LENGTH, ""),
     WHOLE("HTTP/1.0 200 OK\r\n" NO_BODY, 200, LENGTH | CLOSE | HTTP_1_0, ""),
 
     WRONG("HTTP/1.1 099 x\r\n"),
     WRONG("HTTP/1.1 000 x\r\n"),
-    WRONG("HTTP/1.1 600 x\r\n"),
-    WRONG("HTTP/1.1 999 x\r\n"),
     WRONG("HTTP/1.1 1000 x\r\n"),
     WRONG("HTTP/1.1 2000\r\n"),
     WRONG("HTTP/1.1 20\r\n"),
@@ -558,8 +564,8 @@ static const vector status_lines[] = {
     WRONG("HTP/1.1 200 OK\r\n"),
     WRONG("ICY 200 OK\r\n"),
     WRONG(" HTTP/1.1 200 OK\r\n"),
-    WRONG("\r\nHTTP/1.1 200 OK\r\n"),
-    WRONG("\nHTTP/1.1 200 OK\r\n"),
+    WRONG("\r\n HTTP/1.1 200 OK\r\n"),
+    WRONG("HT\r\nTP/1.1 200 OK\r\n"),
     WRONG("<html>"),
     WRONG("\x16\x03\x01"),
     WRONG("\0"),
@@ -588,7 +594,7 @@ static void test_every_status(void **unused)
         int size = snprintf(text, sizeof text, "HTTP/1.1 %03u x\r\n" NO_BODY, status);
         bool empty = status == 204 || status == 304;
         decode(&got, text, false, cut_whole((size_t)size));
-        if (status < 100 || status > 599 || status == 101) {
+        if (status < 100 || status == 101) {
             assert_int_equal(got.rc, UNSB_E_HTTP);
         } else if (status < 200) {
             assert_int_equal(got.rc, UNSB_PENDING);
@@ -598,7 +604,7 @@ static void test_every_status(void **unused)
             assert_int_equal(got.status, status);
         }
         size = snprintf(text, sizeof text, "HTTP/1.1 %03u x\r\n\r\n", status);
-        if (status < 200 || status > 599)
+        if (status < 200)
             continue;
         decode(&got, text, false, cut_whole((size_t)size));
         assert_int_equal(got.rc, empty ? UNSB_OK : UNSB_PENDING);
@@ -617,6 +623,9 @@ static const vector fields[] = {
     WHOLE(OK_LINE "A: b: c; d=\"e\r\nf:\r\n" NO_BODY, 200, LENGTH, ""),
     WHOLE(OK_LINE "A: a value that is longer than a word of eight\tbytes\r\n" NO_BODY, 200, LENGTH,
           ""),
+    /* RFC 9110 section 5.5: control characters in a value that is not looked at */
+    WHOLE(OK_LINE "X: a\x01" "b\x1F\v\b\r\n" NO_BODY, 200, LENGTH, ""),
+    WHOLE(OK_LINE "X: a value that is long enough\x0E for a word\r\n" NO_BODY, 200, LENGTH, ""),
     /* folded lines */
     WHOLE(OK_LINE "A: b\r\n c\r\n\td\r\n \r\n" NO_BODY, 200, LENGTH, ""),
     WHOLE(OK_LINE "A: b\r\n Content-Length: 7\r\n" NO_BODY, 200, LENGTH, ""),
@@ -643,12 +652,9 @@ static const vector fields[] = {
     WRONG(OK_LINE "X: a\rb\r\n"),
     WRONG(OK_LINE "X: a\r\r\n"),
     WRONG(OK_LINE "X: a\0b\r\n"),
-    WRONG(OK_LINE "X: a\x01" "b\r\n"),
-    WRONG(OK_LINE "X: a\x1F\r\n"),
-    WRONG(OK_LINE "X: a\v\r\n"),
-    WRONG(OK_LINE "X: a\b\r\n"),
+    WRONG(OK_LINE "Connection: a\x01\r\n"),
+    WRONG(OK_LINE "Content-Length: 0\v\r\n"),
     WRONG(OK_LINE "X: a value that is long enough\0for a word\r\n"),
-    WRONG(OK_LINE "X: a value that is long enough\x0E for a word\r\n"),
     WRONG(OK_LINE "Connection: a\0b\r\n"),
     WRONG(OK_LINE "Retry-After: 5\0\r\n"),
     WRONG(OK_LINE "X: a\r\n b\0\r\n"),
@@ -761,6 +767,7 @@ static void test_every_byte(void **unused)
         char ext[] = OK_LINE "Transfer-Encoding: chunked\r\n\r\n0;a?b\r\n\r\n";
         char trailer[] = OK_LINE "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b?\r\n\r\n";
         bool text = (c >= 0x20 && c != 0x7F) || c == '\t';
+        bool skipped = text || (c != '\0' && c != '\r' && c != '\n');
         *strchr(name, '?') = (char)c;
         *strchr(first, '?') = (char)c;
         *strchr(value, '?') = (char)c;
@@ -774,17 +781,17 @@ static void test_every_byte(void **unused)
         decode(&got, first, false, cut_whole(sizeof first - 1));
         assert_int_equal(got.rc, is_tchar(c) ? UNSB_OK : UNSB_E_HTTP);
         decode(&got, value, false, cut_whole(sizeof value - 1));
-        assert_int_equal(got.rc, text ? UNSB_OK : UNSB_E_HTTP);
+        assert_int_equal(got.rc, skipped ? UNSB_OK : UNSB_E_HTTP);
         decode(&got, reason, false, cut_whole(sizeof reason - 1));
         assert_int_equal(got.rc, text ? UNSB_OK : UNSB_E_HTTP);
         decode(&got, ext, false, cut_whole(sizeof ext - 1));
         assert_int_equal(got.rc, text ? UNSB_OK : UNSB_E_HTTP);
         decode(&got, trailer, false, cut_whole(sizeof trailer - 1));
-        assert_int_equal(got.rc, text ? UNSB_OK : UNSB_E_HTTP);
+        assert_int_equal(got.rc, skipped ? UNSB_OK : UNSB_E_HTTP);
     }
 }
 
-/* A control character must be found wherever it stands, as values are looked at by words. */
+/* A NUL must be found wherever it stands, as values are looked at by words. */
 static void test_control_in_a_value(void **unused)
 {
     size_t at, before;
@@ -799,13 +806,13 @@ static void test_control_in_a_value(void **unused)
             size += before + 1;
             text[size++] = ':';
             memset(text + size, 'v', 40);
-            text[size + at] = '\x01';
+            text[size + at] = '\0';
             size += 40;
             memcpy(text + size, "\r\n" NO_BODY, sizeof "\r\n" NO_BODY - 1);
             size += sizeof "\r\n" NO_BODY - 1;
             decode(&got, text, false, cut_whole(size));
             assert_int_equal(got.rc, UNSB_E_HTTP);
-            *strchr(text, '\x01') = '\xFF';
+            *(char *)memchr(text, '\0', size) = '\x01';
             decode(&got, text, false, cut_whole(size));
             assert_int_equal(got.rc, UNSB_OK);
         }

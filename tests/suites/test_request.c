@@ -18,7 +18,7 @@ static size_t counting_strlen(const char *text)
 
 #define DONE "{\"status\":\"completed\",\"job_id\":\"j1\"}"
 #define AGENT "unsandbox.h/" UNSB_VERSION_TEXT
-#define TAIL "\r\nAccept-Encoding: identity\r\nUser-Agent: " AGENT "\r\n\r\n"
+#define TAIL "\r\nAccept-Encoding: identity\r\nUser-Agent: " AGENT
 #define OWN_CODE (UNSB_E_USER - 7)
 
 static script_io io;
@@ -71,7 +71,9 @@ static const char full_code[] = "int x;\t/* \"\\\x01\x7F\xE2\x82\xAC\0 */\r\n";
 static const unsb_env env[] = {{"HOME", "/tmp/a b"}, {"QUOTE", "\"\\\n"}, {"\xC3\xA9", ""}};
 static unsb_file files[3];
 static unsb_program full, plain, shebang, shebang_full;
-static unsb_call call_get, call_head, call_post, call_put, call_delete;
+static const unsb_header headers[] = {{"X-Sudo-OTP", "123456"}, {"X-Sudo-Challenge", "a \tb"},
+                                      {"x", ""}};
+static unsb_call call_get, call_head, call_post, call_put, call_delete, call_bare;
 static unsb_key key_info;
 
 static void setup_programs(void)
@@ -90,8 +92,10 @@ static void setup_programs(void)
     full.file_count = COUNT(files);
     full.network = UNSB_NETWORK_SEMITRUSTED;
     full.ttl_s = 900;
+    full.vcpu = 8;
     full.return_artifact = true;
     full.return_wasm_artifact = true;
+    full.extra = "\"priority\": 3,\"tags\":[\"a\",{}]";
     memset(&plain, 0, sizeof plain);
     plain.language = "python";
     plain.code = unsb_text("print(6*7)");
@@ -115,6 +119,15 @@ static void setup_programs(void)
     call_put.content_type = "text/plain; charset=utf-8";
     call_put.body = unsb_bytes("a\0b\n", 4);
     call_delete.method = "DELETE";
+    call_delete.headers = headers;
+    call_delete.header_count = COUNT(headers);
+    call_bare = call_put;
+    call_bare.content_type = "";
+}
+
+static int do_call_bare(void)
+{
+    return unsb_request(&client, &call_bare, &result);
 }
 
 static int do_execute(void)
@@ -205,8 +218,8 @@ static int do_call_delete(void)
 #define FULL_BODY                                                                                  \
     "{\"language\":\"c++\",\"code\":\"int x;\\t/* \\\"\\\\\\u0001\x7F\xE2\x82\xAC\\u0000 */\\r\\n" \
     "\",\"env\":{\"HOME\":\"/tmp/a b\",\"QUOTE\":\"\\\"\\\\\\n\",\"\xC3\xA9\":\"\"},"              \
-    "\"network_mode\":\"semitrusted\",\"ttl\":900,\"return_artifact\":true,"                       \
-    "\"return_wasm_artifact\":true,\"input_files\":[{\"filename\":\"data \\\"1\\\".txt\","         \
+    "\"network_mode\":\"semitrusted\",\"ttl\":900,\"vcpu\":8,\"return_artifact\":true,"            \
+    "\"return_wasm_artifact\":true,\"priority\": 3,\"tags\":[\"a\",{}],\"input_files\":[{\"filename\":\"data \\\"1\\\".txt\","         \
     "\"content\":\"aGVsbG8=\"},{\"content\":\"AP8Q\"},{\"filename\":\"empty\",\"content\":\"\"}]}"
 #define PLAIN_BODY "{\"language\":\"python\",\"code\":\"print(6*7)\"}"
 #define RUN_QUERY                                                                                  \
@@ -242,6 +255,8 @@ static const golden goldens[] = {
     {do_call_post, "POST /", "application/json", TEXT("")},
     {do_call_put, "PUT /x/y?z=%20~", "text/plain; charset=utf-8", TEXT("a\0b\n")},
     {do_call_delete, "DELETE /x/y?z=%20~", NULL, TEXT("")},
+    /* no type is told, the length all the same: else the body would be the next request */
+    {do_call_bare, "PUT /x/y?z=%20~", "", TEXT("a\0b\n")},
 };
 
 /* Builds the expected request; `fields` come after Authorization, `last` before TAIL. */
@@ -250,10 +265,14 @@ static size_t build(char *out, size_t room, const golden *g, const char *host, c
 {
     int n = snprintf(out, room, "%s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer " IO_KEY "%s",
                      g->line, host, fields);
+    if (g->type != NULL && g->type[0] != '\0')
+        n += snprintf(out + n, room - (size_t)n, "\r\nContent-Type: %s", g->type);
     if (g->type != NULL)
-        n += snprintf(out + n, room - (size_t)n, "\r\nContent-Type: %s\r\nContent-Length: %zu",
-                      g->type, g->body_size);
-    n += snprintf(out + n, room - (size_t)n, "%s" TAIL, last);
+        n += snprintf(out + n, room - (size_t)n, "\r\nContent-Length: %zu", g->body_size);
+    n += snprintf(out + n, room - (size_t)n, "%s" TAIL "%s\r\n\r\n", last,
+                  g->run == do_call_delete
+                      ? "\r\nX-Sudo-OTP: 123456\r\nX-Sudo-Challenge: a \tb\r\nx: "
+                      : "");
     memcpy(out + n, g->body, g->body_size);
     return (size_t)n + g->body_size;
 }
@@ -341,7 +360,7 @@ static void test_host(void **state)
         const char *field;
     } hosts[] = {{NULL, 0, "api.unsandbox.com"},     {NULL, 443, "api.unsandbox.com"},
                  {"localhost", 80, "localhost:80"},  {"h.example", 65535, "h.example:65535"},
-                 {"::1", 443, "[::1]"},              {"fe80::2%251", 8443, "[fe80::2%251]:8443"},
+                 {"::1", 443, "[::1]"},              {"fe80::2%eth0", 8443, "[fe80::2]:8443"},
                  {"127.0.0.1", 1, "127.0.0.1:1"}};
     size_t i;
 
@@ -1223,9 +1242,15 @@ static void test_check_job_id(void **state)
     start(256, false);
     check_refused(unsb_job_wait(&client, "j", UNSB_FOREVER + 1u, &result), UNSB_E_ARGUMENT);
     /* every byte that is not unreserved is percent-encoded */
+    start(256, false);
+    check_refused(unsb_job_get(&client, ".", &result), UNSB_E_JOB_ID); /* would be another path */
+    start(256, false);
+    check_refused(unsb_job_cancel(&client, "..", &result), UNSB_E_JOB_ID);
     for (length = 1; length < 256; length++) {
         id[0] = (char)length;
         id[1] = '\0';
+        if (id[0] == '.')
+            continue;
         start(256, false);
         assert_int_equal(unsb_job_get(&client, id, &result), UNSB_OK);
         upper_escapes(io.connection[0].sent);
@@ -1263,6 +1288,7 @@ static void test_check_header_bytes(void **state)
         assert_int_equal(unsb_init(&client, &config), fine ? UNSB_OK : UNSB_E_HEADER_BYTE);
         if (!fine)
             assert_int_equal(unsb_job_list(&client, &result), UNSB_E_ARGUMENT);
+        fine = fine && c != '#'; /* of a path; a method is a token */
         expected = fine ? UNSB_OK : UNSB_E_HEADER_BYTE;
         memset(&call, 0, sizeof call);
         call.method = "POST";
@@ -1274,11 +1300,14 @@ static void test_check_header_bytes(void **state)
             else
                 check_refused(unsb_request(&client, &call, &result), expected);
         }
-        if (!fine) {
-            start(256, (c & 1) != 0);
-            call.path = "/";
-            call.method = text + 1;
+        call.path = "/";
+        call.method = text + 1;
+        start(256, (c & 1) != 0);
+        if (unsbi_is_token_char((uint8_t)c))
+            assert_int_equal(io_finish(&io, &client, unsb_request(&client, &call, &result)), UNSB_OK);
+        else
             check_refused(unsb_request(&client, &call, &result), UNSB_E_HEADER_BYTE);
+        if (!fine && c != '#') {
             if (c == ' ')
                 continue; /* "text/plain; charset=utf-8" */
             start(256, (c & 1) != 0);
@@ -1290,8 +1319,73 @@ static void test_check_header_bytes(void **state)
     assert_int_equal(io.count, 1);
 }
 
+/* What is beyond the page: vcpu, and members of the caller's own. */
+static void test_check_extra(void **state)
+{
+    static const char *const fine[] = {"\"a\":1", " \"a\" : [1,{\"b\":null}] ", "\"a\":1,\"b\":\"}\"",
+                                       "\"a\":-1e5", "\"\\u00e9\":true", "\"a\":{}"};
+    static const char *const wrong[] = {"", " ", "a", "\"a\"", "\"a\":", "\"a\":1,", ",\"a\":1",
+                                        "\"a\":1}", "\"a\":1},{", "{\"a\":1}", "\"a\":[", "\"a\":\"",
+                                        "\"a\":01", "\"a\":1.", "\"a\":\"\xFF\"", "1", "[1]",
+                                        "\"a\":1 \"b\":2", "\"a\":tru", "\"a\":\"\\ud800\""};
+    unsb_program odd;
+    size_t i;
+
+    (void)state;
+    setup_programs();
+    odd = plain;
+    for (i = 0; i < COUNT(fine); i++) {
+        start(256, false);
+        odd.extra = fine[i];
+        assert_int_equal(unsb_execute(&client, &odd, &result), UNSB_OK);
+        assert_non_null(strstr(io.connection[0].sent, fine[i]));
+    }
+    for (i = 0; i < COUNT(wrong); i++) {
+        start(256, (i & 1) != 0);
+        odd.extra = wrong[i];
+        check_refused(unsb_execute(&client, &odd, &result), UNSB_E_EXTRA);
+    }
+    odd.extra = NULL;
+    for (i = 0; i <= 9; i++) {
+        start(256, false);
+        odd.vcpu = (uint8_t)i;
+        if (i == 9) {
+            check_refused(unsb_execute(&client, &odd, &result), UNSB_E_VCPU);
+            continue;
+        }
+        assert_int_equal(unsb_execute(&client, &odd, &result), UNSB_OK);
+        assert_int_equal(strstr(io.connection[0].sent, "vcpu") != NULL, i > 1);
+    }
+    odd = shebang;
+    odd.vcpu = 2;
+    start(256, false);
+    check_refused(unsb_run(&client, &odd, &result), UNSB_E_ARGUMENT);
+    odd.vcpu = 0;
+    odd.extra = "\"a\":1";
+    start(256, false);
+    check_refused(unsb_run(&client, &odd, &result), UNSB_E_ARGUMENT);
+}
+
 static void test_check_call(void **state)
 {
+    static const struct {
+        const char *name, *value;
+        int rc;
+    } refused[] = {{NULL, "x", UNSB_E_ARGUMENT},      {"X", NULL, UNSB_E_ARGUMENT},
+                   {"", "x", UNSB_E_HEADER_BYTE},     {"X Y", "x", UNSB_E_HEADER_BYTE},
+                   {"X:", "x", UNSB_E_HEADER_BYTE},   {"X\r\n", "x", UNSB_E_HEADER_BYTE},
+                   {"X", "a\r\nb", UNSB_E_HEADER_BYTE}, {"X", "a\nb", UNSB_E_HEADER_BYTE},
+                   {"X", "\xC3\xA9", UNSB_E_HEADER_BYTE}, {"X", "\x7F", UNSB_E_HEADER_BYTE},
+                   {"Host", "x", UNSB_E_HEADER},      {"content-LENGTH", "0", UNSB_E_HEADER},
+                   {"Transfer-Encoding", "chunked", UNSB_E_HEADER},
+                   {"Authorization", "x", UNSB_E_HEADER}, {"X-Timestamp", "0", UNSB_E_HEADER},
+                   {"X-Signature", "0", UNSB_E_HEADER}, {"Connection", "close", UNSB_E_HEADER},
+                   {"Content-Type", "a/b", UNSB_E_HEADER}, {"Expect", "100-continue", UNSB_E_HEADER},
+                   {"Accept-Encoding", "gzip", UNSB_E_HEADER}, {"Upgrade", "h2c", UNSB_E_HEADER},
+                   {"User-Agent", "x", UNSB_E_HEADER}, {"TE", "trailers", UNSB_E_HEADER},
+                   {"Trailer", "x", UNSB_E_HEADER}, {"Keep-Alive", "x", UNSB_E_HEADER}};
+    unsb_header header;
+    size_t i;
     unsb_call call;
 
     (void)state;
@@ -1318,6 +1412,21 @@ static void test_check_call(void **state)
     call.method = "";
     start(256, false);
     check_refused(unsb_request(&client, &call, &result), UNSB_E_HEADER_BYTE);
+    call.method = "GET";
+    call.answer = (unsb_answer)(UNSB_ANSWER_OUTCOME + 1);
+    start(256, false);
+    check_refused(unsb_request(&client, &call, &result), UNSB_E_ARGUMENT);
+    call.answer = UNSB_ANSWER_RAW;
+    call.header_count = 1;
+    start(256, false);
+    check_refused(unsb_request(&client, &call, &result), UNSB_E_ARGUMENT);
+    call.headers = &header;
+    for (i = 0; i < COUNT(refused); i++) {
+        header.name = refused[i].name;
+        header.value = refused[i].value;
+        start(256, false);
+        check_refused(unsb_request(&client, &call, &result), refused[i].rc);
+    }
     start(256, false);
     check_refused(unsb_key_validate(&client, NULL, &result), UNSB_E_ARGUMENT);
     start(256, false);
@@ -1410,6 +1519,7 @@ int main(void)
         cmocka_unit_test(test_check_utf8_and_env),
         cmocka_unit_test(test_check_job_id),
         cmocka_unit_test(test_check_header_bytes),
+        cmocka_unit_test(test_check_extra),
         cmocka_unit_test(test_check_call),
         cmocka_unit_test(test_init),
     };
