@@ -1,4 +1,4 @@
-/* unsandbox.h - v0.1.0 - runs code on unsandbox.com from any C or C++ program
+/* unsandbox.h - v0.2.0 - runs code on unsandbox.com from any C or C++ program
  *
  * Public domain (Unlicense) or MIT-0, whichever you prefer: see the end of this file.
  *
@@ -81,7 +81,8 @@
  *     static unsb_client client;
  *     unsb_bearssl_config secure = {.inner = unsb_posix_transport(&tcp),
  *                                   .buffer = records, .buffer_size = sizeof records};
- *     unsb_config config = {.api_key = "unsb-sk-test0-vault-unlck-12345",
+ *     unsb_config config = {.api_key = "unsb-pk-...", .secret_key = "unsb-sk-...",
+ *                           .unix_time = unsb_posix_unix_time, .now_ms = unsb_posix_now_ms,
  *                           .buffer = buffer, .buffer_size = sizeof buffer};
  *     unsb_program program = {.language = "python", .code = unsb_text("print(6 * 7)")};
  *     unsb_result result = {.out = unsb_into(text, sizeof text)};
@@ -107,7 +108,7 @@
  * A client (unsb_client) has one connection and carries out one operation at a time. What you
  * place:
  *
- *     unsb_client    the state, 230 to 340 bytes
+ *     unsb_client    the state, 280 to 400 bytes
  *     I/O buffer     128 bytes or more; requests leave from it, responses arrive in it
  *     unsb_program   what to run: pointers to your own strings and sources
  *     unsb_result    where the outcome goes
@@ -125,7 +126,19 @@
  * need.
  *
  * A connection is kept for the next operation unless the service closes it. Before it is used
- * again the library looks whether it still stands, and makes another one if not.
+ * again the library looks whether it still stands, and makes another one if not, or if it lay idle
+ * for longer than config.keep_alive_ms (with now_ms): what a NAT forgot dies without a word.
+ *
+ * The service may make a job of what was to be run at once (POST /execute and /run answer with a
+ * pending job). The call then goes on by itself: it asks for the job as unsb_job_wait() does, until
+ * the program has ended, within its ttl plus idle_timeout_ms and the caller's own limit. It is one
+ * execution; result.job_id names it from the moment it is known, so that a call that fails
+ * meanwhile is followed by unsb_job_wait(), not by another run.
+ *
+ * The service passes neither stdin nor arguments to a program: send an input file, and have the
+ * code open it as its stdin first, or begin with its arguments as a list; examples/stdin.c shows
+ * both. Input files land in the working directory or, as the service has it today, in /tmp/input/
+ * or /root/input/: a portable program tries these in turn.
  *
  * Nothing is sent twice by accident, as running a program is not idempotent. A request is sent
  * again only where the service cannot have started it: there was no connection, or the answer was
@@ -161,15 +174,39 @@
  * a sentence for each. The list and its partition are in >>errors.
  *
  * A program that fails is not an error: the call is UNSB_OK, result.success is false, and exit_code
- * and stderr say why. Whether a number was given at all is in result.given.
+ * and stderr say why. Whether a number was given at all is in result.given; success that was not
+ * given follows from exit_code and status.
  *
- * Where the service refuses, the code says how (UNSB_E_UNAUTHORIZED, _RATE_LIMITED ...), and
- * result.http_status, error, message and retry_after_s have its words.
+ * What tells of a run is never thrown away for the form of one field. A program that has run cannot
+ * be run again for free, and the service has spoken in several dialects. So:
+ *
+ *   - A field counts where its endpoint has it, in the kind that it should have. Anything else is
+ *     as if it were not given, and skipped unread, however odd: {} for an empty list, a list's item
+ *     of another kind, NaN, bad bytes or any depth in a field that nobody asked for.
+ *   - Numbers lose their fraction. An exit_code of more than 32 bits keeps its lower 32 (3221225477
+ *     is -1073741819, 0xC0000005). Times come as Unix seconds or RFC 3339 texts, and are delivered
+ *     as Unix seconds. Truth may be true, 1 or "true".
+ *   - Program output is bytes. Raw ones that are not UTF-8 and control characters reach you as they
+ *     are; an escape of U+DC80 to U+DCFF is the byte that Python means by it; any other half of a
+ *     surrogate pair becomes U+FFFD. Texts that are cut to their arrays are cut between characters.
+ *   - An output that is no text (UNSB_E_RESPONSE) and base64 that is none (UNSB_E_BASE64) are
+ *     errors which the call returns when all else has been read and delivered.
+ *   - A byte order mark before the document and whatever follows it are skipped.
+ *
+ * Strict are, as there is nothing to be saved by guessing: framing (RFC 9112), the structure of
+ * JSON (RFC 8259), base64 (RFC 4648) and job ids. A response that breaks off in the middle is an
+ * error; what came before stays in the result and in your sinks, and `given` tells what that is.
+ *
+ * Where the service refuses, the code says how (UNSB_E_UNAUTHORIZED, _RATE_LIMITED ...), however
+ * the connection ends after that head, and result.http_status, error, message, challenge_id and
+ * retry_after_s have its words. UNSB_E_CLOCK is a 401 that names the time stamp: set the clock.
+ * UNSB_E_CHALLENGE is a 428: a code was sent by mail; repeat the call with the fields X-Sudo-OTP
+ * and X-Sudo-Challenge (unsb_call.headers). UNSB_E_JOB_LOST: the service was restarted.
  *
  * Codes down to -29 are found before anything is sent, but for UNSB_E_SOURCE, _SINK and _ABORTED,
  * which may come at any time. After one of these, or of those from -30 on, the program of an
  * unsb_execute() or unsb_run() may have run: only UNSB_E_RESOLVE and UNSB_E_CONNECT, a failed
- * handshake and the service's refusals (-70 to -76) say that it has not.
+ * handshake and the service's refusals (-70 to -76, -78, -79) say that it has not.
  *
  * Callbacks (sources, sinks, ports) may return codes of their own, UNSB_E_USER or below, which come
  * back unchanged. After any error or abort the client is usable; the next operation opens a new
@@ -187,9 +224,16 @@
  *     total_timeout_ms    none   one operation, with its retries
  *
  * Without now_ms a blocking client leaves the first two to the transport's `wait`, each for one
- * wait alone, and a non-blocking one has no time-outs. unsb_execute() holds its connection
- * open and silent for as long as the program runs, which proxies may not like beyond 30 to 60 s:
- * submit longer programs with unsb_execute_async() and wait for them with unsb_job_wait().
+ * wait alone, and a non-blocking one has no time-outs. total_timeout_ms cannot be kept without a
+ * clock (a peer that trickles ends every wait early), so it is refused then (UNSB_E_NO_CLOCK);
+ * unsb_job_wait() counts its pauses. unsb_execute() holds its connection open and silent for as
+ * long as the program runs, which proxies may not like beyond 30 to 60 s: submit longer programs
+ * with unsb_execute_async() and wait for them with unsb_job_wait().
+ *
+ * The service wants requests signed (secret_key), and takes a time stamp that is off by up to five
+ * minutes. A device without a battery-backed clock gets the time from SNTP, a modem (AT+CCLK) or a
+ * GPS before its first call; UNSB_E_CLOCK tells when it is wrong. Where no clock can be had, a key
+ * that the service still takes as a bearer token (api_key alone) is the only way.
  *
  * ======================================================================
  * 7. MEMORY AND STACK
@@ -197,8 +241,8 @@
  *
  * No function allocates. There are no variables outside of structs, and no recursion.
  *
- *     unsb_client       240 bytes on Cortex-M, 336 on x86-64
- *     unsb_result       around 500 bytes; most of them are the texts at its end
+ *     unsb_client       288 bytes on Cortex-M, 392 on x86-64
+ *     unsb_result       around 550 bytes; most of them are the texts at its end
  *     I/O buffer        128 bytes or more. Each send and recv moves up to a buffer-full: 512 to
  *                       2048 suit a microcontroller, 16384 (a TLS record) suit a desktop
  *     stack             390 bytes on Cortex-M, 640 on x86-64, at the deepest, plus what the
@@ -212,7 +256,16 @@
  *
  * A client belongs to one thread at a time; different clients are independent. All callbacks run
  * inside the call that you make (the operation itself, or unsb_poll()). They must not call the
- * client, with one exception: unsb_abort() works from any of them.
+ * client, with one exception: a source, a sink, on_item and on_artifact may call unsb_abort().
+ *
+ * A callback that does not return (longjmp, a C++ exception, a Lua error) leaves the operation
+ * where it was, and the client answers UNSB_E_BUSY: call unsb_abort(), after which it can be used
+ * again, or unsb_close(). Both always work; the connection is closed, and unsb_close() wipes
+ * buffer and key. C++ needs -fexceptions where the implementation is compiled as C.
+ *
+ * fork() copies a client with its connection and its keys. Use it in one of the two processes,
+ * never in both: two that write to one TLS session destroy it. The other one gives its copy up
+ * with unsb_drop(), which says nothing on the wire; unsb_close() would end the session for both.
  *
  * ======================================================================
  * 9. WHAT A PORT OWES
@@ -237,31 +290,34 @@
  * 10. SECURITY
  * ======================================================================
  *
- * The key travels in each request: use a TLS transport for anything but a service on this machine.
- * With secret_key, requests are signed and the secret stays here. Redirects are reported, never
- * followed, as they would take the key elsewhere. Keys are in no error text; unsb_close() wipes the
- * I/O buffer and the client (the key's own memory is yours). Key, host, method, path and type are
- * checked for bytes that could split a header. Responses are parsed strictly, and every length in
- * them is bounded.
+ * With secret_key, requests are signed and the secret stays here; without, the key travels in each
+ * request. Use a TLS transport for anything but a service on this machine. Redirects are reported,
+ * never followed, as they would take the key elsewhere. Keys are in no error text; unsb_close()
+ * wipes the I/O buffer and the client (the key's own memory is yours). Key, host, method, path,
+ * type and header fields are checked for bytes that could split a header, and a body's length is
+ * announced wherever there is one. The framing of responses is read strictly, and every length in
+ * them is bounded. An artifact's name is the service's word: never take it for a path.
  *
  * ======================================================================
  * 11. OPTIONS
  * ======================================================================
  *
  * UNSB_STATIC, UNSB_SIGNING, UNSB_ERROR_TEXT, UNSB_SMALL, UNSB_SIMD, UNSB_JSON_DEPTH,
- * UNSB_HTTP_HEAD_LIMIT: see >>options. Functions that are not called cost nothing with
- * -ffunction-sections and --gc-sections.
+ * UNSB_HTTP_HEAD_LIMIT, UNSB_FILES_MAX and its like: see >>options. Functions that are not called
+ * cost nothing with -ffunction-sections and --gc-sections.
  *
  * ======================================================================
  * 12. LIMITS
  * ======================================================================
  *
  * Of the service, checked before anything is sent: 10 files, 5 MB each, 10 MB in all (MB are taken
- * as 2^20 bytes; the service has the last word), filenames of 256 characters without a path, ttl 1
- * to 900 s. JSON can carry UTF-8 alone, so code and environment must be that.
+ * as 2^20 bytes; the service has the last word, and >>options has macros for other limits),
+ * filenames of 256 characters without a path, ttl 1 to 900 s, vcpu 1 to 8. JSON can carry UTF-8
+ * alone, so code and environment must be that.
  *
  * Of the library: requests below 4 GB; responses below 4 GB where pointers have 32 bits, to memory
- * or to a sink; a response's head of 32 KB; JSON 32 deep; job ids of 63 bytes. It asks for no
+ * or to a sink; a response's head of 32 KB; JSON 32 deep where it is read (deeper is skipped); job
+ * ids of 63 bytes. Trailers of a chunked response are passed over unread. It asks for no
  * content coding and understands none: one that comes unasked is an error where JSON is read, and
  * reaches the caller of unsb_request() as it is. HTTP/1.1 alone.
  */
@@ -273,9 +329,9 @@
  * ====================================================================== */
 
 #define UNSB_VERSION_MAJOR 0
-#define UNSB_VERSION_MINOR 1
+#define UNSB_VERSION_MINOR 2
 #define UNSB_VERSION_PATCH 0
-#define UNSB_VERSION_TEXT "0.1.0"
+#define UNSB_VERSION_TEXT "0.2.0"
 /* For comparisons: 0x00MMmmpp. unsb_version() gives the linked implementation's. */
 #define UNSB_VERSION \
     (UNSB_VERSION_MAJOR * 0x10000L + UNSB_VERSION_MINOR * 0x100L + UNSB_VERSION_PATCH)
@@ -995,7 +1051,8 @@ UNSB_API unsb_output unsb_into(char *memory, size_t capacity);
 /* Sets up a client. The configuration is copied; what it points to (strings, buffer, contexts) must
  * stay until unsb_close(). Opens nothing. Errors, with the client unusable: UNSB_E_ARGUMENT (no
  * transport, no buffer, a blocking client without `wait`, a time-out over UNSB_FOREVER),
- * UNSB_E_BUFFER, UNSB_E_NO_KEY, UNSB_E_HEADER_BYTE, UNSB_E_NO_CLOCK, UNSB_E_NO_SIGNING. */
+ * UNSB_E_BUFFER, UNSB_E_NO_KEY, UNSB_E_HEADER_BYTE, UNSB_E_NO_CLOCK (secret_key without unix_time,
+ * total_timeout_ms without now_ms), UNSB_E_NO_SIGNING. */
 UNSB_API int unsb_init(unsb_client *client, const unsb_config *config);
 
 /* ---- operations ----
@@ -1008,48 +1065,59 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config);
  * Every operation can return, besides what is listed with it: UNSB_E_ARGUMENT, UNSB_E_BUSY,
  * UNSB_E_HEADER_BYTE, UNSB_E_NO_CLOCK (before anything is sent); the transport's (RESOLVE, CONNECT,
  * TIMEOUT, CLOSED, IO, TLS ...); UNSB_E_HTTP to UNSB_E_RESPONSE (-50 to -64); the service's
- * answers, UNSB_E_BAD_REQUEST to UNSB_E_SERVER (-70 to -77), with http_status, error, message and
+ * answers, UNSB_E_BAD_REQUEST to UNSB_E_CLOCK (-70 to -79), with http_status, error, message and
  * retry_after_s in the result; UNSB_E_SINK or a callback's own code; UNSB_E_ABORTED.
  *
  * After an error from -30 on, a program may or may not have run, unless retries tell otherwise: the
  * library itself sends a request again only where the service cannot have started it. */
 
-/* Runs a program and waits for its result (POST /execute). Before anything is sent:
- * UNSB_E_NO_LANGUAGE, NO_CODE, TTL, FILE_COUNT, FILE_SIZE, FILES_SIZE, FILENAME, FILENAME_TWICE,
- * ENV_NAME, UTF8, SOURCE, REQUEST_SIZE. */
+/* Runs a program and waits for its result (POST /execute). If the service answers with a job that
+ * goes on (200 or 202), that is asked for until it has ended: see the manual, section 3. Before
+ * anything is sent: UNSB_E_NO_LANGUAGE, NO_CODE, TTL, VCPU, EXTRA, FILE_COUNT, FILE_SIZE,
+ * FILES_SIZE, FILENAME, FILENAME_TWICE, ENV_NAME, UTF8, SOURCE, REQUEST_SIZE. Of a job: JOB_LOST,
+ * NOT_FOUND; UNSB_E_NO_CLOCK in a non-blocking client without now_ms, with the id in the result. */
 UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb_result *result);
 /* Submits it as a job (POST /execute/async): result->job_id and result->status. */
 UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program,
                                 unsb_result *result);
-/* Likewise for code that names its language in a shebang (POST /run, /run/async). language, files
- * must be unset (UNSB_E_ARGUMENT); the code is sent as it is, without a check for UTF-8. */
+/* Likewise for code that names its language in a shebang (POST /run, /run/async). language, files,
+ * vcpu and extra must be unset (UNSB_E_ARGUMENT); the code is sent as it is, without a check for
+ * UTF-8. */
 UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_result *result);
 UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, unsb_result *result);
 
-/* `job_id` is copied to result->job_id, and may be that. UNSB_E_JOB_ID: it is empty or too long. */
+/* `job_id` is copied to result->job_id, and may be that. UNSB_E_JOB_ID: it is empty, too long, or a
+ * "." or ".." that would name another path. */
 
 /* Asks once how a job stands (GET /jobs/{id}); its result, if there is one. */
 UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *result);
-/* Asks until the job has ended, after 300, 450, 700, 900, 650, 1600 and then every 2000 ms, for up
- * to `timeout_ms` (0: UNSB_FOREVER; it replaces total_timeout_ms). UNSB_OK: status is terminal.
- * UNSB_E_TIMEOUT: the job goes on, status says how it stood. Lost connections, 5xx, 429 and, in the
- * first polls, 404 are waited out, up to 10 in a row. Needs now_ms (UNSB_E_NO_CLOCK) if
- * non-blocking. */
+/* Asks until the job has ended, after 300, 450, 700, 900, 650, 1600 and then every 2000 ms (or
+ * config.wait_pause_ms), for up to `timeout_ms` (0: UNSB_FOREVER; it replaces total_timeout_ms).
+ * UNSB_OK: status is terminal, or unknown or absent with an outcome. UNSB_E_TIMEOUT: the job goes
+ * on, status says how it stood. Lost connections, 5xx and 429 are waited out 2 s each, after a 429
+ * twice as long each time up to 64 s, or what Retry-After says up to a minute: config.wait_failures
+ * in a row. A 404 is waited out 5 times, as the job may not be registered yet; once the job was
+ * there, or after a 5xx, it is UNSB_E_JOB_LOST. Each poll is signed afresh. Needs now_ms
+ * (UNSB_E_NO_CLOCK) if non-blocking. */
 UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t timeout_ms,
                            unsb_result *result);
 /* Pending and running jobs (GET /jobs): result->on_item is called for each, with job_id, status,
- * language and submitted_at in `item`, which is `result` itself. */
+ * language, network_mode and created_at in `item`, which is `result` itself. */
 UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result);
-/* Cancels a job (DELETE /jobs/{id}); the partial output comes as with unsb_execute(). */
+/* Cancels a job (DELETE /jobs/{id}); the partial output comes as with unsb_execute(), if the
+ * service sends any: an answer without a body (204) is UNSB_OK, too. */
 UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result);
-/* GET /languages: result->on_item is called for each, with its name in item->language. */
+/* GET /languages: result->on_item is called for each, with its name in item->language; and for each
+ * alias, with what it stands for in item->detected_language, which is "" otherwise. */
 UNSB_API int unsb_languages(unsb_client *client, unsb_result *result);
-/* POST /keys/validate. UNSB_OK also for a key that is not valid: key->valid says it, and
- * key->reason why. */
+/* POST /keys/validate. UNSB_OK also for a key that is not valid, whatever the status that says so:
+ * key->valid says it, and key->reason why. */
 UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *result);
-/* Any other request. The response body goes to result->out whatever the status. Only GET and HEAD
- * are taken as safe to repeat. Errors before sending: UNSB_E_ARGUMENT, UNSB_E_HEADER_BYTE,
- * UNSB_E_SOURCE. */
+/* Any other request. call->answer says what becomes of the response's body: it goes to result->out
+ * as it is, or is read into the result (sessions, services: examples/warm.c). Only GET and HEAD are
+ * taken as safe to repeat; should a request be sent again, result->out starts over. Errors before
+ * sending: UNSB_E_ARGUMENT, UNSB_E_HEADER_BYTE (a method that is no token, a fragment in the path
+ * ...), UNSB_E_HEADER, UNSB_E_SOURCE. */
 UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_result *result);
 
 /* ---- control ---- */
@@ -1062,8 +1130,8 @@ UNSB_API int unsb_poll(unsb_client *client);
  * do. */
 UNSB_API int unsb_interest(unsb_client *client, uint32_t *timeout_ms);
 /* Stops the pending operation: the connection is closed, and unsb_poll() returns UNSB_E_ABORTED.
- * The service is not told: a job goes on. Also from a callback, then at its return. The client
- * stays usable. */
+ * The service is not told: a job goes on. Also from a callback, and after one that did not return
+ * (manual, section 8). The client stays usable. */
 UNSB_API void unsb_abort(unsb_client *client);
 /* Ends the client: aborts, closes the connection, and wipes the I/O buffer and the client. */
 UNSB_API void unsb_close(unsb_client *client);
@@ -5782,6 +5850,14 @@ UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint1
 
 /* ======================================================================
  * >>history
+ *
+ *   0.2.0  The service as it runs today, in all its dialects: RFC 3339 times, flat jobs, lists at
+ *          the root, every form of artifacts and refusals; runs that become jobs are waited for. No
+ *          outcome is lost for the form of one field. New: vcpu, extra, header fields of a call and
+ *          unsb_answer, wait_failures, wait_pause_ms, keep_alive_ms, unsb_json_skip() and a lenient
+ *          reader, unsb_drop(), codes VCPU, EXTRA, HEADER, CHALLENGE, CLOCK, JOB_LOST. Changed:
+ *          submitted_at is created_at; total_timeout_ms needs now_ms; an execution of which nothing
+ *          is told is UNSB_E_RESPONSE; a transport's table has a seventh member, drop.
  *
  *   0.1.0  The first version: every operation of the API, blocking and non-blocking; bearer and
  *          signed requests.

@@ -41,35 +41,78 @@ make -s -C "$ROOT/examples" B="$WORK/bin" || die "the examples do not build"
 step "a throw-away authority and certificate, and the local service over TLS"
 make_ca "$WORK/pki" && make_cert "$WORK/pki" localhost "DNS:localhost,IP:127.0.0.1" ||
     die "no certificates"
-start_server URL --tls "$WORK/pki/localhost.pem" "$WORK/pki/localhost.key" --journal "$WORK/journal"
+pair="unsb-pk-demo0-vault-unlck-12345 unsb-sk-demo0-vault-unlck-12345"
+# shellcheck disable=SC2086
+serve() { # VARIABLE OPTION...
+    variable=$1; shift
+    start_server "$variable" --tls "$WORK/pki/localhost.pem" "$WORK/pki/localhost.key" \
+        --journal "$WORK/journal.$variable" --key-pair $pair "$@"
+    eval "UNSANDBOX_URL=https://localhost:\${$variable##*:}"
+    say "   $UNSANDBOX_URL"
+}
 SSL_CERT_FILE=$WORK/pki/ca.pem
-UNSANDBOX_URL=https://localhost:${URL##*:}
-unset UNSANDBOX_API_KEY
+unset UNSANDBOX_API_KEY UNSANDBOX_PUBLIC_KEY UNSANDBOX_SECRET_KEY
 export SSL_CERT_FILE UNSANDBOX_URL
-say "   $UNSANDBOX_URL"
 
-step "hello: one line of Python"
-expect 0 '^42$' "$WORK/bin/hello"
+# Every example, with whatever service and keys the environment names: 48 executions.
+examples() {
+    step "hello: one line of Python"
+    expect 0 '^42$' "$WORK/bin/hello"
 
-step "files: environment and two input files; stdout and stderr"
-expect 0 '^exit code 0, ' "$WORK/bin/files"
+    step "files: environment and two input files; stdout and stderr"
+    expect 0 '^exit code 0, ' "$WORK/bin/files"
 
-step "artifact: a C program compiled by the service, saved, and run here"
-expect 0 'saved as' "$WORK/bin/artifact" "$WORK/fetched"
-expect 0 '^compiled far away$' "$WORK/fetched"
+    step "stdin: arguments and a stdin, which the service itself has not"
+    printf 'four words of input\n' >"$WORK/words"
+    expect 0 "^\['a \"b\"', 'c'\] 4 words$" sh -c '"$0" "a \"b\"" c <"$1"' "$WORK/bin/stdin" \
+        "$WORK/words"
 
-step "shebang: a shell script that names its own language"
-printf '#!/bin/sh\necho "shell arithmetic: $((6 * 7))"\n' >"$WORK/script"
-expect 0 '^shell arithmetic: 42$' "$WORK/bin/shebang" "$WORK/script"
+    step "artifact: a C program compiled by the service, saved, and run here"
+    rm -f "$WORK/fetched"
+    expect 0 'saved as' "$WORK/bin/artifact" "$WORK/fetched"
+    expect 0 '^compiled far away$' "$WORK/fetched"
 
-step "job: submitted, waited for from a loop that does other things"
-expect 0 '^completed after ' "$WORK/bin/job"
+    step "shebang: a shell script that names its own language"
+    printf '#!/bin/sh\necho "shell arithmetic: $((6 * 7))"\n' >"$WORK/script"
+    expect 0 '^shell arithmetic: 42$' "$WORK/bin/shebang" "$WORK/script"
 
-step "cancel: a long job stopped, with what it had printed"
-expect 0 'partial output: begun' "$WORK/bin/cancel"
+    step "job: submitted, waited for from a loop that does other things"
+    expect 0 '^completed after ' "$WORK/bin/job"
 
-step "failing: a program with an error of its own"
-expect 0 'NameError' "$WORK/bin/failing"
+    step "cancel: a long job stopped, with what it had printed"
+    expect 0 'partial output: begun' "$WORK/bin/cancel"
+
+    step "failing: a program with an error of its own"
+    expect 0 'NameError' "$WORK/bin/failing"
+
+    step "warm: twenty commands in one session, beside twenty programs"
+    expect 0 '^the session counted to 20' "$WORK/bin/warm"
+}
+
+check_journal() { # FILE
+    runs=$(wc -l <"$1")
+    step "the service's journal"
+    say "   $runs programs and commands were started, one for each call that could start one"
+    [ "$runs" = 48 ] || { say "   FAILED: 48 expected"; failed=$((failed + 1)); }
+}
+
+serve URL
+examples
+check_journal "$WORK/journal.URL"
+
+step "the same programs, to the service as it answers today: signed requests, runs that become jobs"
+page=$UNSANDBOX_URL
+UNSANDBOX_PUBLIC_KEY=${pair% *} UNSANDBOX_SECRET_KEY=${pair#* }
+export UNSANDBOX_PUBLIC_KEY UNSANDBOX_SECRET_KEY
+serve LIVE --dialect live --signed-only --files-in /tmp/input
+examples
+check_journal "$WORK/journal.LIVE"
+
+step "hello with the wrong half of another pair"
+UNSANDBOX_SECRET_KEY=unsb-sk-wrong-wrong-wrong-wrong \
+    expect 1 'did not accept the key or the signature' "$WORK/bin/hello"
+unset UNSANDBOX_PUBLIC_KEY UNSANDBOX_SECRET_KEY
+UNSANDBOX_URL=$page
 
 step "hello with a wrong key"
 UNSANDBOX_API_KEY=unsb-sk-wrong-wrong-wrong-wrong expect 1 'did not accept the key' "$WORK/bin/hello"
@@ -83,13 +126,8 @@ step "hello without the authority"
 SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt expect 1 'trust' "$WORK/bin/hello"
 
 step "hello after the service has stopped"
-runs=$(wc -l <"$WORK/journal")
 stop_servers
 expect 1 'no connection' "$WORK/bin/hello"
-
-step "the service's journal"
-say "   $runs programs were started, one for each call that could start one"
-[ "$runs" = 7 ] || { say "   FAILED: 7 expected"; failed=$((failed + 1)); }
 
 printf '\n'
 [ $failed = 0 ] || die "$failed steps failed"

@@ -1,5 +1,6 @@
 /* What hello.c does to set up a client, as functions, for the examples that follow it: POSIX sockets,
- * BearSSL, the system's certificates. Key: UNSANDBOX_API_KEY; service: UNSANDBOX_URL. */
+ * BearSSL, the system's certificates. Keys: UNSANDBOX_PUBLIC_KEY and UNSANDBOX_SECRET_KEY, else
+ * UNSANDBOX_API_KEY; service: UNSANDBOX_URL. */
 #ifndef DESKTOP_H
 #define DESKTOP_H
 
@@ -31,20 +32,26 @@ static void desktop_explain(const desktop *d, int rc, const unsb_result *result)
 
 static int desktop_open(desktop *d, unsb_client *client, bool nonblocking)
 {
-    const char *key = getenv("UNSANDBOX_API_KEY"), *url = getenv("UNSANDBOX_URL");
+    const char *key = getenv("UNSANDBOX_PUBLIC_KEY"), *secret = getenv("UNSANDBOX_SECRET_KEY");
+    const char *bearer = getenv("UNSANDBOX_API_KEY"), *url = getenv("UNSANDBOX_URL");
     unsb_bearssl_config secure = {.inner = unsb_posix_transport(&d->tcp),
                                   .buffer = d->records,
                                   .buffer_size = sizeof d->records};
-    unsb_config config = {.api_key = key ? key : "unsb-sk-test0-vault-unlck-12345",
+    unsb_config config = {.api_key = bearer ? bearer : "unsb-sk-test0-vault-unlck-12345",
                           .host = d->host,
                           .buffer = d->buffer,
                           .buffer_size = sizeof d->buffer,
                           .nonblocking = nonblocking,
                           .retries = 3,
-                          .now_ms = unsb_posix_now_ms};
+                          .now_ms = unsb_posix_now_ms,
+                          .unix_time = unsb_posix_unix_time};
     int rc = unsb_url_split(url ? url : "https://api.unsandbox.com", d->host, sizeof d->host,
                             &config.port, NULL);
 
+    if (key && secret) { /* requests are signed; the secret is never sent */
+        config.api_key = key;
+        config.secret_key = secret;
+    }
     if (rc == UNSB_OK)
         rc = unsb_bearssl_load_pem(&d->trust, NULL);
     if (rc == UNSB_OK) {
