@@ -756,7 +756,7 @@ typedef struct unsb_result {
     int32_t active_executions; /* with a 429, as the next */
     int32_t concurrency_limit;
     int64_t total_time_ms;
-    int64_t created_at;        /* Unix seconds, as the next two; of a job in a list: submitted */
+    int64_t created_at;        /* Unix seconds, as the next two; in a list, when it was submitted */
     int64_t started_at;
     int64_t completed_at;
     int64_t artifact_size;     /* of the artifact that is arriving: see unsb_artifact */
@@ -766,6 +766,7 @@ typedef struct unsb_result {
     char language[32];
     char execution_mode[16];
     char network_mode[16];
+    char submitted_at[32];     /* unsb_job_list: created_at as the service wrote it, RFC 3339 */
     char artifact_info[48];
     char challenge_id[48];     /* with UNSB_E_CHALLENGE */
     char error[48];            /* the service's "error": a code or a text */
@@ -1102,7 +1103,7 @@ UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *
 UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t timeout_ms,
                            unsb_result *result);
 /* Pending and running jobs (GET /jobs): result->on_item is called for each, with job_id, status,
- * language, network_mode and created_at in `item`, which is `result` itself. */
+ * language, network_mode, created_at and submitted_at in `item`, which is `result` itself. */
 UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result);
 /* Cancels a job (DELETE /jobs/{id}); the partial output comes as with unsb_execute(), if the
  * service sends any: an answer without a body (204) is UNSB_OK, too. */
@@ -4253,6 +4254,8 @@ static void unsbi_scalar(unsb_client *client, const unsbi_field *field, void *at
     case UNSBI_KIND_INT64:
         if (size != 0 && (field->kind & 0x7F) == UNSBI_KIND_TIME)
             given = unsbi_time(text, size, &value);
+        if (size != 0 && (client->op->flags & UNSBI_OP_LIST) != 0)
+            memcpy(r->submitted_at, text, unsbi_min(size, sizeof r->submitted_at - 1));
         if (!given)
             return;
         memcpy(at, &value, sizeof value);
@@ -5856,7 +5859,7 @@ UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint1
  *          outcome is lost for the form of one field. New: vcpu, extra, header fields of a call and
  *          unsb_answer, wait_failures, wait_pause_ms, keep_alive_ms, unsb_json_skip() and a lenient
  *          reader, unsb_drop(), codes VCPU, EXTRA, HEADER, CHALLENGE, CLOCK, JOB_LOST. Changed:
- *          submitted_at is created_at; total_timeout_ms needs now_ms; an execution of which nothing
+ *          a job's time in a list is in created_at, too; total_timeout_ms needs now_ms; an execution of which nothing
  *          is told is UNSB_E_RESPONSE; a transport's table has a seventh member, drop.
  *
  *   0.1.0  The first version: every operation of the API, blocking and non-blocking; bearer and

@@ -3,7 +3,8 @@
  *
  * Board: one with a second serial port (Mega 2560 ...) and a WiFi module with AT firmware on
  * Serial1. For another network, replace AtClient by its Client (EthernetClient, WiFiSSLClient ...):
- * nothing else changes. The key travels in each request, so let that Client do TLS.
+ * nothing else changes. The key travels in each request, so let that Client do TLS; a board with a
+ * clock and the flash for UNSB_SIGNING sets secret_key and unix_time as well, and signs instead.
  *
  * Copy unsandbox.h and ports/unsandbox_arduino.h into this folder, and set the four constants. */
 #define UNSB_ERROR_TEXT 0 /* constants take RAM on AVR: 2.5 KB of sentences, */
@@ -21,8 +22,9 @@ static const char password[] = "password";
 enum { SAMPLES = 64, PERIOD_MS = 4 };
 
 static const char code[] PROGMEM =
-    "import cmath, struct, sys\n"
-    "data = open('samples', 'rb').read()\n"
+    "import cmath, os, struct, sys\n"
+    "places = 'samples', '/tmp/input/samples', '/root/input/samples'\n"
+    "data = open(next(p for p in places if os.path.exists(p)), 'rb').read()\n"
     "x = struct.unpack('<%dh' % (len(data) // 2), data)\n"
     "n, mean = len(x), sum(x) / len(x)\n"
     "turn = lambda k: cmath.exp(-2j * cmath.pi * k / n)\n"

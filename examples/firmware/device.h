@@ -44,11 +44,13 @@ static int device_start(device *d, unsb_transport inner, bool nonblocking)
                                   .entropy = board_entropy,
                                   .unix_time = board_unix_time,
                                   .setup = profile_setup};
-    const char *key = board_argument(3);
+    const char *key = board_argument(3), *secret = board_argument(4);
     unsb_config config = {.transport = unsb_bearssl_transport(&d->tls, &secure),
                           .api_key = *key != '\0' ? key : "unsb-sk-test0-vault-unlck-12345",
                           .host = board_argument(1),
                           .port = device_number(board_argument(2)),
+                          .secret_key = *secret != '\0' ? secret : NULL, /* to sign with */
+                          .unix_time = board_unix_time,
                           .nonblocking = nonblocking,
                           .retries = 3,
                           .now_ms = board_now_ms};

@@ -18,7 +18,9 @@ firmware_tools || die "no sources"
 make_ca "$WORK/pki" && make_cert "$WORK/pki" localhost "DNS:localhost" || die "no certificates"
 say "building"
 firmware_make "$HERE/build" "$WORK/pki/ca.pem" IMAGES="$*" || die "the images do not build"
-start_server URL --tls "$WORK/pki/localhost.pem" "$WORK/pki/localhost.key"
+public=unsb-pk-devic-vault-unlck-12345 secret=unsb-sk-devic-vault-unlck-12345
+start_server URL --tls "$WORK/pki/localhost.pem" "$WORK/pki/localhost.key" \
+    --dialect live --signed-only --key-pair $public $secret
 start_peer MODEM python3 -B "$HERE/modem.py"
 
 failed=0
@@ -26,7 +28,8 @@ for image in "$@"; do
     say ""; say "== $image"
     wire=ethernet
     [ "$image" != modem ] || wire=modem:$MODEM
-    sh "$HERE/qemu.sh" "$wire" "$HERE/build/$image.elf" localhost "${URL##*:}" ||
+    sh "$HERE/qemu.sh" "$wire" "$HERE/build/$image.elf" localhost "${URL##*:}" \
+        $public $secret ||
         { say "FAILED: exit status $?"; failed=1; }
     say ""
     python3 -B "$HERE/sizes.py" "$HERE/build/$image.elf.map"

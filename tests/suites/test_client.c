@@ -66,8 +66,8 @@ static int see_item(void *context, const unsb_result *item)
 
     assert_ptr_equal(context, &seen);
     assert_ptr_equal(item, &result);
-    snprintf(text, sizeof text, "%s,%d,%s,%ld\n", item->job_id, (int)item->status, item->language,
-             (long)item->created_at);
+    snprintf(text, sizeof text, "%s,%d,%s,%ld%s\n", item->job_id, (int)item->status,
+             item->language, (long)item->created_at, item->submitted_at);
     return see(text, strlen(text));
 }
 
@@ -858,7 +858,7 @@ static void prepare_items(void)
 static void check_jobs(void)
 {
     assert_string_equal(seen.text,
-                        "job_1234567890_abc,3,python,1705314600\nj2,2,,0\n,0,c,0\n");
+                        "job_1234567890_abc,3,python,17053146002024-01-15T10:30:00Z\nj2,2,,0\n,0,c,0\n");
 }
 
 static void check_languages(void)

@@ -1,6 +1,7 @@
 """The strongest frequencies in samples.bin: records of a sequence number and a value."""
 import cmath
 import json
+import os
 import struct
 
 RATE = 500
@@ -16,7 +17,8 @@ def fft(x):
             [even[k] - turned[k] for k in range(n // 2)])
 
 
-with open("samples.bin", "rb") as f:
+places = "samples.bin", "/tmp/input/samples.bin", "/root/input/samples.bin"
+with open(next(p for p in places if os.path.exists(p)), "rb") as f:
     records = list(struct.iter_unpack("<Hh", f.read()))
 count = len(records)
 missing = sum((b[0] - a[0] - 1) % 65536 for a, b in zip(records, records[1:]))

@@ -1,12 +1,14 @@
 """The trend of samples.bin, a straight line through the means of blocks, and how sure it is: the
 spread of the slope over many resamplings of the residuals. This is what takes long."""
 import json
+import os
 import random
 import struct
 
 RATE, BLOCK, ROUNDS = 500, 50, 20000
 
-with open("samples.bin", "rb") as f:
+places = "samples.bin", "/tmp/input/samples.bin", "/root/input/samples.bin"
+with open(next(p for p in places if os.path.exists(p)), "rb") as f:
     records = list(struct.iter_unpack("<Hh", f.read()))
 values = [value for _, value in records]
 # 50 samples are whole periods of the two tones in the signal, which thus fall out
