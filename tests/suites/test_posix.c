@@ -402,7 +402,7 @@ static void slow_resolver(void **state)
                 assert_int_equal(unsb_poll(client), UNSB_E_ABORTED);
             }
         }
-        assert_int_equal(unsb_posix_fd(tcp), i % 3 == 2 ? tcp->wake_fd : -1);
+        assert_int_equal(unsb_posix_fd(tcp), i % 3 == 2 ? tcp->lookup->wake[0] : -1);
         unsb_close(client);
         free(tcp);
         free(client);
