@@ -19,30 +19,59 @@
  *
  * All functions are static: include the file wherever it is needed, there is no implementation
  * macro. No heap, no String, no exceptions: what is allocated is the Client library's own doing.
- * Memory: sizeof(unsb_arduino), 10 bytes on AVR.
+ * Memory: sizeof(unsb_arduino), 17 bytes on AVR.
  *
- * How Client's functions are used, as libraries differ in them:
- *   - connect(host, port) has failed unless it returns more than 0. tcp.error has what it returned.
- *   - read(buffer, size) is asked for no more than available() has announced: some wait for the
- *     rest. Neither 0 nor -1 of it is taken for an end.
- *   - The stream has ended when connected() is false and available() is still 0 after that. Some
- *     say false while bytes are left.
- *   - 0 from write() is "not now" while connected() is true and getWriteError() is 0, else a
- *     failure.
- *   - stop() is called once for each connect(). flush() is never called.
+ * What libraries make of Client's functions, and what this port does about it:
+ *
+ *   connect()    gives 1, and for a failure 0 or less; a few give 2 for one (MKRGSM). Here it has
+ *                failed unless it gives more than 0 and connected() agrees. tcp.error has what it
+ *                gave.
+ *   write()      loses what its buffer does not hold, and gives the size that it was asked for:
+ *                beyond 2,048 bytes (Ethernet with a WIZnet chip) or 4 KB (WiFiNINA); begins anew
+ *                after a part (mbed boards); refuses all of what is larger than 1,024 to 1,460
+ *                bytes (modems, WiFi101) or than the room that is left (STM32Ethernet). Here no
+ *                write() is given more than UNSB_ARDUINO_WRITE_MAX, 1,024 unless you define it,
+ *                and half as much after each refusal.
+ *   write()      gives 0 both for "full" (QNEthernet, STM32Ethernet) and for "failed" (TinyGSM,
+ *                MKRGSM, WiFiS3), where nobody knows whether the bytes have left. A 0 is "not now"
+ *                here if it comes at once, connected() is true and getWriteError() is 0. A Client
+ *                that took UNSB_ARDUINO_GIVEN_UP_MS (500) over it has tried and given up: a
+ *                failure, as to write the same bytes again might send them twice. Where yours is
+ *                known to have sent nothing (ESP8266, ESP32), define it larger. More than half of
+ *                what a size_t holds is a negative number: a failure, too.
+ *   available()  is negative for an error (ESP32 with TLS): the same as 0 here. It also counts
+ *                bytes that read() does not give, or not yet: then nothing has come. They have 60 s
+ *                to come while connected() is true, 1 s when it is not, and are asked for every
+ *                5 ms, not in a busy loop; then, or if the stream ends without them, it has failed.
+ *   read()       is asked for no more than available() has announced, as some wait for the rest
+ *                (TinyGSM). Its 0 and -1 both mean "none", "ended" and "failed", by library: here
+ *                they say nothing but that nothing came.
+ *   connected()  is true while bytes are left (Ethernet, WiFiNINA) or false already (ESP8266, mbed
+ *                boards). Here the stream has ended when it is false and available() is still 0
+ *                after that.
+ *                Where it stays true for good (some mbed boards) only a time-out ends a response
+ *                without a length, and a kept connection that the server has ended: set
+ *                no_keep_alive there.
+ *   stop()       is called once for each connect(). flush() is never called: of some it drops what
+ *                has come. peek() is not either: of some it loses a byte.
  *
  * Blocking: Client::connect() has no other form, so it BLOCKS for as long as the library takes, in
- * a non-blocking client, too, whatever connect_timeout_ms says; so do write() and stop() of many
- * libraries, for shorter (see setTimeout() and the like of yours). wait() polls available() once a
- * millisecond, with delay(), which runs yield(). Set config.now_ms: by its clock the time-outs are
- * kept also while a Client accepts no bytes, which wait() alone cannot tell.
+ * a non-blocking client, too, whatever connect_timeout_ms says: to look the name up, and then by
+ * default 1 s (Ethernet), 3 s (ESP32), 5 s (ESP8266), 10 s (WiFiNINA), 20 s (WiFi101) or 75 s
+ * (TinyGSM); setTimeout(), setConnectionTimeout() or the like of yours changes that. So do write(),
+ * of Ethernet for as long as the peer takes nothing, and stop(), for up to 15 s (TinyGSM). wait()
+ * polls available() once a millisecond, with delay(), which runs yield(). Set config.now_ms: by its
+ * clock the time-outs are kept also while a Client accepts no bytes, which wait() alone cannot
+ * tell. What is sent waits for Nagle's algorithm on some (ESP8266): call setNoDelay() of yours.
  *
  * Errors: UNSB_E_CONNECT, also for a name that cannot be resolved, as Client does not tell;
- * UNSB_E_IO from send after a write error; UNSB_E_CLOSED from recv at the end and from send after
- * it. Client does not tell a reset or a lost link from an end in good order either: TLS does, and
- * so does the length in an HTTP response. Errors are returned again until close.
+ * UNSB_E_IO from send after a write error, and from recv for bytes that were announced and never
+ * came; UNSB_E_CLOSED from recv at the end and from send after it. Client does not tell a reset or
+ * a lost link from an end in good order either: TLS does, and so does the length in an HTTP
+ * response. Errors are returned again until close.
  *
- * Limits: one connection for each unsb_arduino. The Client must not be used by others meanwhile. */
+ * Limits: one connection for each unsb_arduino. The Client must not be used by others meanwhile.
+ * There is no fork() here, so the table has no `drop`. */
 #ifndef UNSANDBOX_ARDUINO_H
 #define UNSANDBOX_ARDUINO_H
 
@@ -57,12 +86,28 @@
 #include "unsandbox.h"
 #endif
 
-#include <limits.h>
-
 #if defined(__GNUC__)
 #define UNSBI_ARDUINO_FN static __attribute__((unused))
 #else
 #define UNSBI_ARDUINO_FN static
+#endif
+
+/* ======================================================================
+ * >>options  Define them before the inclusion, if need be
+ * ====================================================================== */
+
+/* The most that one write() is given, bytes: 1 to 32767. */
+#ifndef UNSB_ARDUINO_WRITE_MAX
+#define UNSB_ARDUINO_WRITE_MAX 1024
+#endif
+
+/* A write() that took nothing in so many milliseconds has failed; UNSB_FOREVER: never. */
+#ifndef UNSB_ARDUINO_GIVEN_UP_MS
+#define UNSB_ARDUINO_GIVEN_UP_MS 500
+#endif
+
+#if UNSB_ARDUINO_WRITE_MAX < 1 || UNSB_ARDUINO_WRITE_MAX > 32767
+#error "UNSB_ARDUINO_WRITE_MAX must be 1 to 32767"
 #endif
 
 /* ======================================================================
@@ -71,13 +116,17 @@
 
 typedef struct unsb_arduino {
     /* to be read */
-    int error; /* with UNSB_E_CONNECT: what Client::connect() returned, 0 or less */
+    int error; /* with UNSB_E_CONNECT: what Client::connect() returned; more than 0 where
+                  connected() was false right after it */
     /* private */
     Client *client;
     uint8_t state;
     bool refused; /* the last write() took nothing */
-    int failure;  /* of connect, then of recv; sticky */
-    int send_failure; /* kept apart, so that recv can still fetch what the peer sent */
+    bool empty;   /* the last read() gave nothing of what was announced, */
+    uint32_t empty_ms; /* since then */
+    uint16_t offer;    /* the most that the next write() is given */
+    int failure;       /* of connect, then of recv; sticky */
+    int send_failure;  /* kept apart, so that recv can still fetch what the peer sent */
 } unsb_arduino;
 
 /* ======================================================================
@@ -96,62 +145,19 @@ UNSBI_ARDUINO_FN uint32_t unsb_arduino_now_ms(void *context);
 
 enum { UNSBI_ARDUINO_IDLE, UNSBI_ARDUINO_OPEN, UNSBI_ARDUINO_FAILED };
 
-/* After a write() that took nothing, there is no telling when the next one will take something:
- * it is tried again after so many milliseconds. */
+/* After a write() that took nothing, or a read() that gave nothing of what was announced, there is
+ * no telling when the next one will: it is tried again after so many milliseconds. */
 #define UNSBI_ARDUINO_RETRY_MS 5u
+
+/* How long bytes that were announced may take to come, in a connection that stands (a TLS record
+ * over a slow link) or has ended, ms. */
+#define UNSBI_ARDUINO_COMING_MS 60000u
+#define UNSBI_ARDUINO_LEFT_MS 1000u
 
 UNSBI_ARDUINO_FN uint32_t unsb_arduino_now_ms(void *context)
 {
     (void)context;
     return (uint32_t)millis();
-}
-
-static int unsbi_arduino_connect(void *context, const char *host, uint16_t port)
-{
-    unsb_arduino *tcp = (unsb_arduino *)context;
-
-    if (tcp->state == UNSBI_ARDUINO_FAILED) {
-        return tcp->failure;
-    }
-    if (tcp->state == UNSBI_ARDUINO_IDLE) {
-        tcp->client->clearWriteError();
-        tcp->error = tcp->client->connect(host, port);
-        if (tcp->error <= 0) {
-            tcp->failure = UNSB_E_CONNECT;
-            tcp->state = UNSBI_ARDUINO_FAILED;
-            return tcp->failure;
-        }
-        tcp->error = 0;
-        tcp->state = UNSBI_ARDUINO_OPEN;
-    }
-    return UNSB_OK;
-}
-
-static int unsbi_arduino_send(void *context, const void *data, size_t size)
-{
-    unsb_arduino *tcp = (unsb_arduino *)context;
-    size_t count;
-
-    if (tcp->state != UNSBI_ARDUINO_OPEN) {
-        return tcp->failure != 0 ? tcp->failure : UNSB_E_IO;
-    }
-    if (tcp->send_failure != 0 || size == 0) {
-        return tcp->send_failure;
-    }
-    if (size > (size_t)INT_MAX) {
-        size = (size_t)INT_MAX;
-    }
-    count = tcp->client->write((const uint8_t *)data, size);
-    tcp->refused = count == 0;
-    if (count > 0) {
-        return (int)(count < size ? count : size);
-    }
-    if (tcp->client->connected() == 0) {
-        tcp->send_failure = UNSB_E_CLOSED;
-    } else if (tcp->client->getWriteError() != 0) {
-        tcp->send_failure = UNSB_E_IO;
-    }
-    return tcp->send_failure;
 }
 
 /* How many bytes can be read. `*ended`: none, and none will come. */
@@ -167,11 +173,84 @@ static int unsbi_arduino_available(unsb_arduino *tcp, bool *ended)
     return count > 0 ? count : 0;
 }
 
+static int unsbi_arduino_connect(void *context, const char *host, uint16_t port)
+{
+    unsb_arduino *tcp = (unsb_arduino *)context;
+    bool ended;
+
+    if (tcp->state == UNSBI_ARDUINO_FAILED) {
+        return tcp->failure;
+    }
+    if (tcp->state == UNSBI_ARDUINO_IDLE) {
+        tcp->client->clearWriteError();
+        tcp->error = tcp->client->connect(host, port);
+        ended = tcp->error <= 0;
+        if (!ended) {
+            (void)unsbi_arduino_available(tcp, &ended);
+        }
+        if (ended) {
+            tcp->failure = UNSB_E_CONNECT;
+            tcp->state = UNSBI_ARDUINO_FAILED;
+            return tcp->failure;
+        }
+        tcp->error = 0;
+        tcp->offer = UNSB_ARDUINO_WRITE_MAX;
+        tcp->state = UNSBI_ARDUINO_OPEN;
+    }
+    return UNSB_OK;
+}
+
+static int unsbi_arduino_send(void *context, const void *data, size_t size)
+{
+    unsb_arduino *tcp = (unsb_arduino *)context;
+    uint32_t start_ms = unsb_arduino_now_ms(NULL);
+    size_t count;
+
+    if (tcp->state != UNSBI_ARDUINO_OPEN) {
+        return tcp->failure != 0 ? tcp->failure : UNSB_E_IO;
+    }
+    if (tcp->send_failure != 0 || size == 0) {
+        return tcp->send_failure;
+    }
+    if (size > tcp->offer) {
+        size = tcp->offer;
+    }
+    count = tcp->client->write((const uint8_t *)data, size);
+    tcp->refused = count == 0 || count > SIZE_MAX / 2;
+    if (!tcp->refused) {
+        tcp->offer = UNSB_ARDUINO_WRITE_MAX;
+        return (int)(count < size ? count : size);
+    }
+    tcp->offer = (uint16_t)(size - size / 2);
+    if (tcp->client->connected() == 0) {
+        tcp->send_failure = UNSB_E_CLOSED;
+    } else if (count != 0 || tcp->client->getWriteError() != 0 ||
+               unsb_arduino_now_ms(NULL) - start_ms >= (uint32_t)UNSB_ARDUINO_GIVEN_UP_MS) {
+        tcp->send_failure = UNSB_E_IO;
+    }
+    return tcp->send_failure;
+}
+
+/* Bytes were announced, and none came: not yet, or they have had their time. */
+static int unsbi_arduino_nothing_came(unsb_arduino *tcp)
+{
+    uint32_t now_ms = unsb_arduino_now_ms(NULL);
+
+    if (!tcp->empty) {
+        tcp->empty = true;
+        tcp->empty_ms = now_ms;
+    } else if (now_ms - tcp->empty_ms >= (tcp->client->connected() != 0 ? UNSBI_ARDUINO_COMING_MS
+                                                                        : UNSBI_ARDUINO_LEFT_MS)) {
+        tcp->failure = UNSB_E_IO;
+    }
+    return tcp->failure;
+}
+
 static int unsbi_arduino_recv(void *context, void *data, size_t size)
 {
     unsb_arduino *tcp = (unsb_arduino *)context;
     bool ended;
-    int count;
+    int count, given;
 
     if (tcp->state != UNSBI_ARDUINO_OPEN) {
         return tcp->failure != 0 ? tcp->failure : UNSB_E_IO;
@@ -181,17 +260,22 @@ static int unsbi_arduino_recv(void *context, void *data, size_t size)
     }
     count = unsbi_arduino_available(tcp, &ended);
     if (ended) {
-        tcp->failure = UNSB_E_CLOSED;
+        tcp->failure = tcp->empty ? UNSB_E_IO : UNSB_E_CLOSED;
         return tcp->failure;
     }
     if (count == 0) {
+        tcp->empty = false;
         return 0;
     }
     if ((size_t)count > size) {
         count = (int)size;
     }
-    count = tcp->client->read((uint8_t *)data, (size_t)count);
-    return count > 0 ? count : 0;
+    given = tcp->client->read((uint8_t *)data, (size_t)count);
+    if (given <= 0) {
+        return unsbi_arduino_nothing_came(tcp);
+    }
+    tcp->empty = false;
+    return given < count ? given : count;
 }
 
 static void unsbi_arduino_close(void *context)
@@ -202,6 +286,7 @@ static void unsbi_arduino_close(void *context)
         tcp->client->stop(); /* after a failed connect, too: some keep a socket then */
     }
     tcp->refused = false;
+    tcp->empty = false;
     tcp->failure = 0;
     tcp->send_failure = 0;
     tcp->state = UNSBI_ARDUINO_IDLE;
@@ -209,17 +294,18 @@ static void unsbi_arduino_close(void *context)
 
 static bool unsbi_arduino_ready(unsb_arduino *tcp, int interest, uint32_t passed_ms)
 {
-    bool ended;
+    bool again = passed_ms >= UNSBI_ARDUINO_RETRY_MS;
+    bool ended = false;
 
     if (tcp->state != UNSBI_ARDUINO_OPEN) {
         return true; /* nothing to wait for: the next call tells why */
     }
     if ((interest & UNSB_READABLE) != 0 &&
-        (tcp->failure != 0 || unsbi_arduino_available(tcp, &ended) > 0 || ended)) {
+        (tcp->failure != 0 ||
+         (unsbi_arduino_available(tcp, &ended) > 0 && (!tcp->empty || again)) || ended)) {
         return true;
     }
-    return (interest & UNSB_WRITABLE) != 0 &&
-           (!tcp->refused || tcp->send_failure != 0 || passed_ms >= UNSBI_ARDUINO_RETRY_MS);
+    return (interest & UNSB_WRITABLE) != 0 && (!tcp->refused || tcp->send_failure != 0 || again);
 }
 
 static int unsbi_arduino_wait(void *context, int interest, uint32_t timeout_ms)

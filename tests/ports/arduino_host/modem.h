@@ -61,6 +61,7 @@ public:
     unsigned unknown = 0;     /* commands that this module does not have */
     unsigned deaf = 0;        /* bytes that are lost before it is ready */
     bool refuses_sends = false;
+    size_t largest = 0;       /* that was sent at once */
     std::string log;          /* the commands */
 
 private:
@@ -156,6 +157,7 @@ private:
             }
         } else if (is(line, "AT+CIPSEND=")) {
             sending_ = (size_t)strtoul(line.c_str() + 11, NULL, 10);
+            largest = sending_ > largest ? sending_ : largest;
             if (!open_ || sending_ == 0 || sending_ > 2048) {
                 sending_ = 0;
                 say("ERROR");
