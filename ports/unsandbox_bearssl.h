@@ -23,10 +23,12 @@
  * What is always checked; there is no switch:
  *   - TLS 1.2 with ECDHE and an AEAD cipher (ChaCha20-Poly1305, AES-GCM; AES-CCM if a set-up of
  *     your own offers it), no renegotiation. BearSSL has no TLS 1.3.
- *   - The chain up to a trust anchor, its dates, RSA keys of 2048 bits or more; the default set-up
- *     takes no signatures with SHA-1 or MD5. keyUsage and extKeyUsage must allow a TLS server
- *     (BearSSL ignores the latter, and this port reads it). BearSSL checks no revocation and no
- *     name constraints.
+ *   - The chain up to a trust anchor, its dates, RSA keys of 2048 bits or more, the anchor's
+ *     included; the default set-up takes no signatures with SHA-1 or MD5. keyUsage and extKeyUsage
+ *     must allow a TLS server. What BearSSL lets pass, unsandbox_x509.h finds: name constraints
+ *     that are not met, issuers for other purposes than servers, malformed certificates.
+ *   - Not checked is revocation: neither CRLs nor OCSP. A certificate that was stolen and revoked
+ *     is good until it expires; a pin, or an authority of your own, limits that.
  *   - The host's name, against the dNSName entries of the certificate's subjectAltName (a wildcard
  *     may stand for the first label). An IPv4 or IPv6 address as host must be among the iPAddress
  *     entries (RFC 9525 section 6.5), which BearSSL itself ignores and this port reads; SNI is not
@@ -45,21 +47,28 @@
  * has no tickets). The parameters of one session are kept after close, for up to 24 hours where
  * unix_time is given; all else is wiped at close, the record buffer included.
  *
- * Memory: unsb_bearssl, 7,400 bytes (6,848 on 32-bit systems); the record buffer, see
- * unsb_bearssl_config; 4 to 6 K of stack. Nothing on the heap.
+ * Chains: servers often send their certificates out of order, one twice, or some that do not
+ * belong. They are held (UNSB_BEARSSL_CHAIN) and judged in the order in which each issued the one
+ * before. Of two for the same issuer one is tried, the first that did not issue itself.
  *
- * Errors: tls.error has BearSSL's number.
+ * Memory: unsb_bearssl, 8,120 bytes (7,560 on 32-bit systems) and UNSB_BEARSSL_CHAIN; the record
+ * buffer, see unsb_bearssl_config; 4 to 6 K of stack. Nothing on the heap.
+ *
+ * Errors: tls.error has BearSSL's number, and unsb_bearssl_error_text() a sentence for it.
  *   UNSB_E_CERTIFICATE     BR_ERR_X509_... (33 to 62), BR_ERR_WRONG_KEY_USAGE (28) or
- *                          UNSB_BEARSSL_NOT_PINNED (63); BR_ERR_X509_BAD_SERVER_NAME also for a
- *                          host that cannot be a name or an address, or a certificate without
- *                          subjectAltName; BR_ERR_X509_FORBIDDEN_KEY_USAGE also for extKeyUsage
+ *                          UNSB_BEARSSL_NOT_PINNED, _X509 + n, _NOT_YET_VALID, _CHAIN_SIZE (63 to
+ *                          74); BR_ERR_X509_BAD_SERVER_NAME also for a host that cannot be a name
+ *                          or an address, or a certificate without subjectAltName;
+ *                          BR_ERR_X509_FORBIDDEN_KEY_USAGE also for extKeyUsage. An anchor with an
+ *                          RSA key below 2048 bits matches, but UNSB_BEARSSL_X509 + UNSB_X509_WEAK
  *   UNSB_E_ENTROPY         BR_ERR_NO_RANDOM
  *   UNSB_E_TRUST           neither anchors nor pins
  *   UNSB_E_TLS             any other number, 256 + n: the peer's alert n. 0: the peer hung up, in
  *                          good order but within the handshake
  *   UNSB_E_IO              with BR_ERR_IO: the stream ended without close_notify
  *   UNSB_E_CLOSED          only from recv and send, after the peer's close_notify
- *   UNSB_E_BEARSSL_CONFIG  the configuration cannot work
+ *   UNSB_E_BEARSSL_BUFFER  the record buffer is missing or too small; tls.error likewise
+ *   UNSB_E_BEARSSL_CONFIG  the configuration cannot work; tls.error likewise
  * The inner transport's errors come unchanged, with tls.error 0. An error is returned again until
  * close. A failed send leaves recv usable where each direction has a buffer.
  *
@@ -74,6 +83,10 @@
 #include "unsandbox.h"
 #endif
 
+#ifndef UNSANDBOX_X509_H
+#include "unsandbox_x509.h"
+#endif
+
 #include <bearssl.h>
 #include <limits.h>
 
@@ -85,6 +98,17 @@
  * unsb_bearssl_config.setup is required, and only what that names is linked. */
 #ifndef UNSB_BEARSSL_PROFILE
 #define UNSB_BEARSSL_PROFILE 1
+#endif
+
+/* Room, in unsb_bearssl, for the certificates that a server sends besides its own, so that they can
+ * be put in order: 3 bytes more than it has for each. Those that do not fit are as if they had not
+ * been sent. 0: none is held, and a chain that is out of order, or has one twice or one that does
+ * not belong, fails with BR_ERR_X509_DN_MISMATCH. Up to 65535. */
+#ifndef UNSB_BEARSSL_CHAIN
+#define UNSB_BEARSSL_CHAIN (UNSB_BEARSSL_PROFILE ? 8192 : 0)
+#endif
+#if UNSB_BEARSSL_CHAIN < 0 || UNSB_BEARSSL_CHAIN > 65535
+#error "UNSB_BEARSSL_CHAIN must be 0 to 65535"
 #endif
 
 #if defined(__GNUC__)
@@ -104,13 +128,19 @@ extern "C" {
 /* The smallest record buffer: one record of 512 bytes. */
 #define UNSB_BEARSSL_BUFFER_MIN 837
 
-/* In tls.error: the server's key is not among the pins. BearSSL's own numbers for certificates end
- * below it. */
-#define UNSB_BEARSSL_NOT_PINNED 63
+/* In tls.error, with UNSB_E_CERTIFICATE; BearSSL's own numbers for certificates end below them. */
+enum {
+    UNSB_BEARSSL_NOT_PINNED = 63, /* the server's key is not among the pins */
+    UNSB_BEARSSL_X509 = 64,       /* and what unsandbox_x509.h found, UNSB_X509_... (1 to 8) */
+    UNSB_BEARSSL_NOT_YET_VALID = 73, /* what BearSSL has one number for, BR_ERR_X509_EXPIRED */
+    UNSB_BEARSSL_CHAIN_SIZE = 74     /* no issuer found, but not all fitted UNSB_BEARSSL_CHAIN */
+};
 
-/* A code of this port's own: no inner transport, no buffer or one too small, no `setup` where one
- * is required, or one that leaves the engines unset. */
+/* Codes of this port's own. No inner transport, no `setup` where one is required, or one that
+ * leaves the engines unset: */
 #define UNSB_E_BEARSSL_CONFIG (UNSB_E_USER - 1)
+/* No record buffer, or one below UNSB_BEARSSL_BUFFER_MIN: */
+#define UNSB_E_BEARSSL_BUFFER (UNSB_E_USER - 11)
 
 /* ---- the configuration; zero is the default of every field ---- */
 typedef struct unsb_bearssl_config {
@@ -152,23 +182,25 @@ typedef struct unsb_bearssl_config {
 typedef struct unsbi_bearssl_x509 {
     const br_x509_class *vtable;
     br_x509_minimal_context minimal;
+    unsb_x509 walker;
     bool verified;        /* this handshake's chain was found good */
     uint8_t address_size; /* 4, 16, or 0: the host is a name */
     uint8_t address[16];
-    bool first;  /* the server's own certificate is yet to come or to be read */
-    bool found;  /* it names the host; for a name, that is: there is an entry with a dNSName */
-    bool pinned; /* its key is among the pins */
-    bool unfit;  /* its extKeyUsage does not allow a server */
+    bool named;  /* there is a name to look for */
+    bool pinned; /* the server's key is among the pins */
+    bool dated;  /* the engine found a date wrong: */
+    bool future; /* the first of two */
     bool pins_alone;
+    bool judging;  /* the certificate that comes is shown to engine and walker */
+    uint8_t count; /* certificates that have come */
     const uint8_t *pins;
     size_t pin_count;
-    /* a cursor in its DER */
-    bool reading, complete, ahead, hashing;
-    uint8_t state, level, tag, count, elements, extension;
-    uint32_t position, length;
-    uint32_t end[8];
-    uint8_t value[16];
     br_sha256_context key;
+#if UNSB_BEARSSL_CHAIN
+    bool holding, lost; /* the certificate that comes fits; one did not */
+    uint32_t chain_used, chain_at;
+    uint8_t chain[UNSB_BEARSSL_CHAIN];
+#endif
 } unsbi_bearssl_x509;
 
 typedef struct unsb_bearssl {
@@ -202,6 +234,9 @@ UNSBI_BEARSSL_FN unsb_transport unsb_bearssl_transport(unsb_bearssl *tls,
 /* Closes the connection, if any, and forgets the session that could be resumed, so that no key is
  * left in `tls`. The transport can be used again. */
 UNSBI_BEARSSL_FN void unsb_bearssl_wipe(unsb_bearssl *tls);
+/* What tls->error means, for people: a sentence that goes with that of unsb_error_text(); "" for 0.
+ * Static memory. A program that does not call it does not have the sentences. */
+UNSBI_BEARSSL_FN const char *unsb_bearssl_error_text(const unsb_bearssl *tls);
 
 /* ======================================================================
  * >>implementation
@@ -361,310 +396,303 @@ static bool unsbi_bearssl_host(const char *host, char name[256], uint8_t *addres
     return true;
 }
 
-/* ---- the server's own certificate ----
+/* ---- the certificate class around BearSSL's (see br_x509_class) ----
  *
  * BearSSL's engine reads only the dNSName entries of a subjectAltName, takes the common name where
- * there is none, ignores extKeyUsage, and does not give the key's DER. The wrapper class below
- * follows the server's certificate with a cursor of its own:
- *
- *   level 0  Certificate             level 4  Extension
- *         1  TBSCertificate                5  extnValue, after an OID that is looked for
- *         2  Validity, extensions [3]      6  GeneralNames or ExtKeyUsageSyntax
- *         3  Extensions                    7  GeneralName or KeyPurposeId
- *
- * Only this path is entered (at levels 0 and 1 only the first element, as what follows the
- * TBSCertificate is not signed); all else is skipped by its length. An element that does not fit
- * into the one around it ends the reading, and the certificate is refused. Whether it is good
- * otherwise is for BearSSL's engine to say. */
-
-enum { UNSBI_BEARSSL_TAG, UNSBI_BEARSSL_LENGTH, UNSBI_BEARSSL_LENGTH_BYTES, UNSBI_BEARSSL_VALUE };
-
-/* x509->extension */
-enum { UNSBI_BEARSSL_OTHER, UNSBI_BEARSSL_NAMES, UNSBI_BEARSSL_PURPOSES };
-
-/* x509->elements: which SEQUENCE of the TBSCertificate this is (RFC 5280 section 4.1). */
-enum { UNSBI_BEARSSL_VALIDITY = 3, UNSBI_BEARSSL_KEY = 5 };
+ * there is none, ignores extKeyUsage and name constraints, takes the issuers in strict order, and
+ * does not give the key's DER. So each certificate that it is shown goes through unsandbox_x509.h,
+ * too. Both must find the chain good. */
 
 /* Where pins alone decide, the engine sees this day, 2000-01-01, as the present one and as both
  * dates of the certificate. Days are counted from the year 0. */
 #define UNSBI_BEARSSL_NO_DAY 730485u
 static const char unsbi_bearssl_no_date[] = "20000101000000Z";
 
-/* The key is through. */
-static void unsbi_bearssl_key_end(unsbi_bearssl_x509 *x509)
+static unsbi_bearssl_x509 *unsbi_bearssl_x509_of(const br_x509_class **ctx)
+{
+    return (unsbi_bearssl_x509 *)(void *)ctx;
+}
+
+static void unsbi_bearssl_show(unsbi_bearssl_x509 *x509, const uint8_t *data, size_t size)
+{
+    x509->minimal.vtable->append(&x509->minimal.vtable, data, size);
+}
+
+/* A byte of a date. Where dates do not count, the engine is shown one that it finds good; else what
+ * is noted is by which of the two it fails. */
+static void unsbi_bearssl_show_date(unsbi_bearssl_x509 *x509, uint8_t byte)
+{
+    const unsb_x509 *walker = &x509->walker;
+    if (x509->pins_alone) {
+        const char *date = unsbi_bearssl_no_date;
+        uint32_t at = walker->size - walker->left;
+        if (walker->tag == 0x17 && walker->size == 13) {
+            byte = (uint8_t)date[2 + at]; /* UTCTime has two digits of the year */
+        } else if (walker->tag == 0x18 && walker->size == 15) {
+            byte = (uint8_t)date[at];
+        }
+    }
+    unsbi_bearssl_show(x509, &byte, 1);
+    if (x509->minimal.err == BR_ERR_X509_EXPIRED && !x509->dated) {
+        x509->dated = true;
+        x509->future = walker->element[walker->level] == 1;
+    }
+}
+
+/* The byte that makes an extension critical which the walker knows and the engine does not, and so
+ * would refuse: it is shown the opposite; but hashed is what was signed. (No function sets what it
+ * hashes.) */
+static void unsbi_bearssl_show_critical(unsbi_bearssl_x509 *x509, uint8_t byte)
+{
+    static const uint8_t no = 0;
+    br_x509_minimal_context *minimal = &x509->minimal;
+    unsigned char hashing = minimal->do_mhash;
+    minimal->do_mhash = 0;
+    unsbi_bearssl_show(x509, &no, 1);
+    minimal->do_mhash = hashing;
+    if (hashing != 0) {
+        br_multihash_update(&minimal->mhash, &byte, 1);
+    }
+}
+
+static void unsbi_bearssl_judge_begin(unsbi_bearssl_x509 *x509, uint32_t size)
+{
+    unsb_x509_begin(&x509->walker, size);
+    x509->minimal.vtable->start_cert(&x509->minimal.vtable, size);
+}
+
+/* The next bytes of a certificate of the path. */
+static void unsbi_bearssl_judge(unsbi_bearssl_x509 *x509, const uint8_t *data, size_t size)
+{
+    unsb_x509 *walker = &x509->walker;
+    size_t i, shown = 0;
+    for (i = 0; i < size; i++) {
+        int next = unsb_x509_next(walker);
+        if (next != UNSB_X509_NEXT_OTHER) {
+            unsbi_bearssl_show(x509, data + shown, i - shown);
+            shown = i + 1;
+            if (next == UNSB_X509_NEXT_DATE) {
+                unsbi_bearssl_show_date(x509, data[i]);
+            } else {
+                unsbi_bearssl_show_critical(x509, data[i]);
+            }
+        }
+        unsb_x509_feed(walker, data + i, 1);
+        if (walker->first && walker->field == UNSB_X509_KEY && x509->pin_count != 0) {
+            br_sha256_update(&x509->key, data + i, 1);
+        }
+    }
+    unsbi_bearssl_show(x509, data + shown, size - shown);
+}
+
+static void unsbi_bearssl_judge_end(unsbi_bearssl_x509 *x509)
 {
     uint8_t digest[br_sha256_SIZE];
     size_t i;
+    x509->minimal.vtable->end_cert(&x509->minimal.vtable);
+    (void)unsb_x509_end(&x509->walker);
+    if (!x509->walker.first || x509->pin_count == 0) {
+        return;
+    }
     br_sha256_out(&x509->key, digest);
     for (i = 0; i < x509->pin_count; i++) {
         if (memcmp(x509->pins + i * sizeof digest, digest, sizeof digest) == 0) {
             x509->pinned = true;
         }
     }
-    x509->hashing = false;
 }
 
-/* An element is over: so may be those around it. */
-static void unsbi_bearssl_der_leave(unsbi_bearssl_x509 *x509)
+/* Does the engine, so far, want a certificate's issuer? */
+static bool unsbi_bearssl_wants_issuer(const unsbi_bearssl_x509 *x509)
 {
-    x509->ahead = false;
-    x509->state = UNSBI_BEARSSL_TAG;
-    if (x509->hashing) {
-        unsbi_bearssl_key_end(x509);
-    }
-    while (x509->level > 0 && x509->position == x509->end[x509->level]) {
-        x509->level--;
-    }
-    if (x509->level == 0) {
-        x509->reading = false; /* TBSCertificate and what follows it are through */
-        x509->complete = true;
-    }
+    return x509->minimal.err == 0 && !x509->pins_alone;
 }
 
-static bool unsbi_bearssl_der_enters(const unsbi_bearssl_x509 *x509)
-{
-    static const uint8_t path[7] = {0x30, 0x30, 0xA3, 0x30, 0x30, 0x04, 0x30};
-    uint8_t level = x509->level;
-    if (level == 2 && x509->tag == 0x30) {
-        return x509->elements == UNSBI_BEARSSL_VALIDITY;
-    }
-    if ((level <= 1 && !x509->ahead) || (level == 3 && x509->elements == UNSBI_BEARSSL_VALIDITY) ||
-        (level == 5 && x509->extension == UNSBI_BEARSSL_OTHER)) {
-        return false;
-    }
-    return level < 7 && x509->tag == path[level];
-}
+#if UNSB_BEARSSL_CHAIN
+/* Certificates that came behind the server's own wait in x509->chain, each with a byte that says
+ * whether it was used, and two of size. */
 
-/* Tag and length are read, `position` is at the content. */
-static void unsbi_bearssl_der_enter(unsbi_bearssl_x509 *x509)
+/* Room for one. */
+static void unsbi_bearssl_hold(unsbi_bearssl_x509 *x509, uint32_t size)
 {
-    uint8_t level = x509->level;
-
-    if (x509->length > x509->end[level] - x509->position) {
-        x509->reading = false;
+    uint8_t *head = x509->chain + x509->chain_used;
+    x509->holding = size <= 0xFFFFu && UNSB_BEARSSL_CHAIN - x509->chain_used >= 3 &&
+                    size <= UNSB_BEARSSL_CHAIN - x509->chain_used - 3;
+    if (!x509->holding) {
+        x509->lost = true;
         return;
     }
-    x509->count = 0;
-    if (!unsbi_bearssl_der_enters(x509)) {
-        x509->state = UNSBI_BEARSSL_VALUE;
-    } else {
-        x509->level = ++level;
-        x509->end[level] = x509->position + x509->length;
-        x509->ahead = true;
-        x509->state = UNSBI_BEARSSL_TAG;
-        if (level == 5) {
-            x509->extension = UNSBI_BEARSSL_OTHER;
-        }
-    }
-    if (x509->length == 0) {
-        unsbi_bearssl_der_leave(x509);
-    }
+    head[0] = 0;
+    head[1] = (uint8_t)(size >> 8);
+    head[2] = (uint8_t)(size & 0xFFu);
+    x509->chain_at = x509->chain_used + 3;
+    x509->chain_used += 3 + size;
 }
 
-/* A value that is not entered is through; `count` bytes of it, if it was not too long. */
-static void unsbi_bearssl_der_value_end(unsbi_bearssl_x509 *x509)
+/* The next bytes of it. */
+static void unsbi_bearssl_keep(unsbi_bearssl_x509 *x509, const uint8_t *data, size_t size)
 {
-    static const uint8_t subject_alt_name[3] = {0x55, 0x1D, 0x11};  /* 2.5.29.17 */
-    static const uint8_t ext_key_usage[3] = {0x55, 0x1D, 0x25};     /* 2.5.29.37 */
-    static const uint8_t any_purpose[4] = {0x55, 0x1D, 0x25, 0x00}; /* 2.5.29.37.0 */
-    static const uint8_t server_auth[8] = {0x2B, 0x06, 0x01, 0x05,
-                                           0x05, 0x07, 0x03, 0x01}; /* 1.3.6.1.5.5.7.3.1 */
-    const uint8_t *value = x509->value;
-    uint32_t size = x509->count;
-
-    if (x509->level == 5 && x509->tag == 0x06 && size == 3) {
-        if (memcmp(value, subject_alt_name, 3) == 0) {
-            x509->extension = UNSBI_BEARSSL_NAMES;
-        } else if (memcmp(value, ext_key_usage, 3) == 0) {
-            x509->extension = UNSBI_BEARSSL_PURPOSES;
-            x509->unfit = true; /* until one is found that fits */
-        }
-    }
-    if (x509->level == 7 && x509->extension == UNSBI_BEARSSL_NAMES && x509->tag == 0x87 &&
-        x509->address_size != 0 && size == x509->address_size &&
-        memcmp(value, x509->address, size) == 0) {
-        x509->found = true;
-    }
-    if (x509->level == 7 && x509->extension == UNSBI_BEARSSL_PURPOSES && x509->tag == 0x06 &&
-        ((size == 4 && memcmp(value, any_purpose, 4) == 0) ||
-         (size == 8 && memcmp(value, server_auth, 8) == 0))) {
-        x509->unfit = false;
-    }
-}
-
-/* A byte of content that is not entered. */
-static void unsbi_bearssl_der_value(unsbi_bearssl_x509 *x509, uint8_t byte)
-{
-    if (x509->count < sizeof x509->value) {
-        x509->value[x509->count++] = byte;
-    } else {
-        x509->tag = 0; /* too long for all that are looked at */
-    }
-    if (--x509->length == 0) {
-        unsbi_bearssl_der_value_end(x509);
-        unsbi_bearssl_der_leave(x509);
-    }
-}
-
-static void unsbi_bearssl_der_tag(unsbi_bearssl_x509 *x509, uint8_t byte)
-{
-    x509->tag = byte;
-    x509->reading = (byte & 0x1F) != 0x1F; /* no tags of several bytes in certificates */
-    x509->state = UNSBI_BEARSSL_LENGTH;
-    if (x509->level == 2 && byte == 0x30 && x509->elements <= UNSBI_BEARSSL_KEY) {
-        x509->elements++;
-        if (x509->elements == UNSBI_BEARSSL_KEY && x509->pin_count != 0) {
-            br_sha256_init(&x509->key);
-            x509->hashing = true;
-        }
-    }
-    /* The engine compares names; but without any it would take the common name. */
-    if (x509->level == 7 && byte == 0x82 && x509->extension == UNSBI_BEARSSL_NAMES &&
-        x509->address_size == 0) {
-        x509->found = true;
-    }
-}
-
-static void unsbi_bearssl_der_byte(unsbi_bearssl_x509 *x509, uint8_t byte)
-{
-    uint8_t state = x509->state;
-
-    if (x509->position++ >= x509->end[x509->level]) {
-        x509->reading = false; /* tag and length do not fit */
+    if (!x509->holding) {
         return;
     }
-    if (state == UNSBI_BEARSSL_TAG) {
-        unsbi_bearssl_der_tag(x509, byte);
+    if (size > x509->chain_used - x509->chain_at) {
+        size = x509->chain_used - x509->chain_at;
     }
-    if (x509->hashing) {
-        br_sha256_update(&x509->key, &byte, 1);
-    }
-    if (state == UNSBI_BEARSSL_LENGTH) {
-        if (byte < 0x80) {
-            x509->length = byte;
-            unsbi_bearssl_der_enter(x509);
-        } else if (byte >= 0x81 && byte <= 0x84) {
-            x509->length = 0;
-            x509->count = (uint8_t)(byte & 0x0F);
-            x509->state = UNSBI_BEARSSL_LENGTH_BYTES;
-        } else {
-            x509->reading = false;
-        }
-    } else if (state == UNSBI_BEARSSL_LENGTH_BYTES) {
-        x509->length = (x509->length << 8) | byte;
-        if (--x509->count == 0) {
-            unsbi_bearssl_der_enter(x509);
-        }
-    } else if (state == UNSBI_BEARSSL_VALUE) {
-        unsbi_bearssl_der_value(x509, byte);
-    }
+    memcpy(x509->chain + x509->chain_at, data, size);
+    x509->chain_at += (uint32_t)size;
 }
 
-/* What the engine is to see for the next byte: dates that it finds good, in place of those of a
- * certificate whose dates do not count. */
-static uint8_t unsbi_bearssl_der_shown(const unsbi_bearssl_x509 *x509, uint8_t byte)
+/* Is this the name of the issuer that the engine waits for? */
+static bool unsbi_bearssl_is_issuer(const unsbi_bearssl_x509 *x509, const unsb_x509_name *name)
 {
-    const char *date = NULL;
-    if (x509->reading && x509->state == UNSBI_BEARSSL_VALUE && x509->level == 3 &&
-        x509->elements == UNSBI_BEARSSL_VALIDITY) {
-        if (x509->tag == 0x17 && x509->count + x509->length == 13) {
-            date = unsbi_bearssl_no_date + 2; /* UTCTime has two digits of the year */
-        } else if (x509->tag == 0x18 && x509->count + x509->length == 15) {
-            date = unsbi_bearssl_no_date;
+    const br_hash_class *impl = x509->minimal.dn_hash_impl;
+    br_hash_compat_context context;
+    uint8_t digest[64];
+    impl->init(&context.vtable);
+    impl->update(&context.vtable, name->data, name->size);
+    impl->out(&context.vtable, digest);
+    return memcmp(digest, x509->minimal.saved_dn_hash,
+                  (impl->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK) == 0;
+}
+
+/* The issuer of the certificate that the engine saw last, NULL: there is none. One that says that
+ * it issued itself is the last choice, as it leads nowhere. */
+static uint8_t *unsbi_bearssl_find_issuer(unsbi_bearssl_x509 *x509)
+{
+    uint8_t *found = NULL;
+    size_t at = 0;
+    while (at < x509->chain_used) {
+        uint8_t *head = x509->chain + at;
+        size_t size = (size_t)head[1] << 8 | head[2];
+        unsb_x509_name issuer, subject;
+        if (head[0] == 0 && unsb_x509_issuer_subject(head + 3, size, &issuer, &subject) &&
+            unsbi_bearssl_is_issuer(x509, &subject)) {
+            if (issuer.size != subject.size ||
+                memcmp(issuer.data, subject.data, subject.size) != 0) {
+                return head;
+            }
+            found = found == NULL ? head : found;
         }
+        at += 3 + size;
     }
-    return date == NULL ? byte : (uint8_t)date[x509->count];
+    return found;
 }
 
-/* ---- the certificate class around BearSSL's (see br_x509_class) ---- */
-
-static unsbi_bearssl_x509 *unsbi_bearssl_x509_of(const br_x509_class **ctx)
+/* All have come: shows the engine those that it wants, in order. */
+static void unsbi_bearssl_judge_held(unsbi_bearssl_x509 *x509)
 {
-    return (unsbi_bearssl_x509 *)(void *)ctx;
+    while (unsbi_bearssl_wants_issuer(x509)) {
+        uint8_t *head = unsbi_bearssl_find_issuer(x509);
+        size_t size;
+        if (head == NULL) {
+            break;
+        }
+        size = (size_t)head[1] << 8 | head[2];
+        head[0] = 1;
+        unsbi_bearssl_judge_begin(x509, (uint32_t)size);
+        unsbi_bearssl_judge(x509, head + 3, size);
+        unsbi_bearssl_judge_end(x509);
+    }
 }
-
-/* Does the engine see the present certificate? Where pins alone decide, it has no issuer to look
- * for among the others. */
-static bool unsbi_bearssl_is_shown(const unsbi_bearssl_x509 *x509)
-{
-    return x509->first || !x509->pins_alone;
-}
+#endif
 
 static void unsbi_bearssl_start_chain(const br_x509_class **ctx, const char *server_name)
 {
     unsbi_bearssl_x509 *x509 = unsbi_bearssl_x509_of(ctx);
-    bool named = server_name != NULL && server_name[0] != '\0';
+    x509->named = server_name != NULL && server_name[0] != '\0';
     x509->verified = false;
-    x509->position = 0;
-    x509->elements = 0;
-    x509->found = false;
     x509->pinned = false;
-    x509->unfit = false;
-    x509->complete = false;
-    x509->hashing = false;
-    x509->first = true;
-    /* With neither name nor address nothing could be checked: then nothing is found either. */
-    x509->reading = named || x509->address_size != 0;
-    x509->minimal.vtable->start_chain(&x509->minimal.vtable, named ? server_name : NULL);
+    x509->dated = false;
+    x509->future = false;
+    x509->count = 0;
+#if UNSB_BEARSSL_CHAIN
+    x509->lost = false;
+    x509->chain_used = 0;
+#endif
+    br_sha256_init(&x509->key);
+    unsb_x509_start(&x509->walker, x509->address, x509->address_size);
+    x509->minimal.vtable->start_chain(&x509->minimal.vtable, x509->named ? server_name : NULL);
 }
 
 static void unsbi_bearssl_start_cert(const br_x509_class **ctx, uint32_t length)
 {
     unsbi_bearssl_x509 *x509 = unsbi_bearssl_x509_of(ctx);
-    if (x509->reading) {
-        x509->state = UNSBI_BEARSSL_TAG;
-        x509->level = 0;
-        x509->ahead = true;
-        x509->extension = UNSBI_BEARSSL_OTHER;
-        x509->end[0] = length;
+    /* An empty chain is refused, and 255 are more than any path has. */
+    x509->count = (uint8_t)(x509->count < 255 ? x509->count + 1 : 255);
+    x509->judging = x509->count == 1;
+#if UNSB_BEARSSL_CHAIN
+    x509->holding = false;
+    if (!x509->judging && unsbi_bearssl_wants_issuer(x509)) {
+        unsbi_bearssl_hold(x509, length);
     }
-    if (unsbi_bearssl_is_shown(x509)) {
-        x509->minimal.vtable->start_cert(&x509->minimal.vtable, length);
+#else
+    x509->judging = x509->judging || unsbi_bearssl_wants_issuer(x509);
+#endif
+    if (x509->judging) {
+        unsbi_bearssl_judge_begin(x509, length);
     }
 }
 
 static void unsbi_bearssl_append(const br_x509_class **ctx, const unsigned char *data, size_t size)
 {
     unsbi_bearssl_x509 *x509 = unsbi_bearssl_x509_of(ctx);
-    size_t i;
-    for (i = 0; i < size && (x509->reading || x509->pins_alone); i++) {
-        uint8_t shown = unsbi_bearssl_der_shown(x509, data[i]);
-        if (x509->reading) {
-            unsbi_bearssl_der_byte(x509, data[i]);
-        }
-        if (x509->pins_alone && x509->first) {
-            x509->minimal.vtable->append(&x509->minimal.vtable, &shown, 1);
-        }
+    if (x509->judging) {
+        unsbi_bearssl_judge(x509, data, size);
     }
-    if (!x509->pins_alone) {
-        x509->minimal.vtable->append(&x509->minimal.vtable, data, size);
+#if UNSB_BEARSSL_CHAIN
+    if (!x509->judging) {
+        unsbi_bearssl_keep(x509, data, size);
     }
+#endif
 }
 
 static void unsbi_bearssl_end_cert(const br_x509_class **ctx)
 {
     unsbi_bearssl_x509 *x509 = unsbi_bearssl_x509_of(ctx);
-    if (unsbi_bearssl_is_shown(x509)) {
-        x509->minimal.vtable->end_cert(&x509->minimal.vtable);
+    if (x509->judging) {
+        unsbi_bearssl_judge_end(x509);
     }
-    x509->first = false;
-    x509->reading = false; /* names and keys of issuers do not count */
+    x509->judging = false;
+}
+
+/* What this port says to what the engine did. */
+static unsigned unsbi_bearssl_verdict(const unsbi_bearssl_x509 *x509, unsigned error)
+{
+    const unsb_x509 *walker = &x509->walker;
+    bool found = x509->address_size != 0 ? walker->matched : x509->named && walker->named;
+
+    if (error == BR_ERR_X509_NOT_TRUSTED && x509->pins_alone) {
+        error = 0; /* nothing else is wrong with it */
+    }
+    if (error == BR_ERR_X509_EXPIRED && x509->future) {
+        return UNSB_BEARSSL_NOT_YET_VALID;
+    }
+#if UNSB_BEARSSL_CHAIN
+    if (error == BR_ERR_X509_NOT_TRUSTED && x509->lost) {
+        return UNSB_BEARSSL_CHAIN_SIZE;
+    }
+#endif
+    if (error != 0) {
+        return error;
+    }
+    if (walker->error == UNSB_X509_PURPOSE) {
+        return BR_ERR_X509_FORBIDDEN_KEY_USAGE;
+    }
+    return walker->error != 0                       ? UNSB_BEARSSL_X509 + (unsigned)walker->error
+           : !found                                 ? BR_ERR_X509_BAD_SERVER_NAME
+           : x509->pin_count != 0 && !x509->pinned ? UNSB_BEARSSL_NOT_PINNED
+                                                    : 0;
 }
 
 static unsigned unsbi_bearssl_end_chain(const br_x509_class **ctx)
 {
     unsbi_bearssl_x509 *x509 = unsbi_bearssl_x509_of(ctx);
-    unsigned error = x509->minimal.vtable->end_chain(&x509->minimal.vtable);
-    if (error == BR_ERR_X509_NOT_TRUSTED && x509->pins_alone) {
-        error = 0; /* nothing else is wrong with it */
-    }
-    if (error == 0) {
-        error = !x509->complete                         ? BR_ERR_X509_UNEXPECTED
-                : !x509->found                          ? BR_ERR_X509_BAD_SERVER_NAME
-                : x509->unfit                           ? BR_ERR_X509_FORBIDDEN_KEY_USAGE
-                : x509->pin_count != 0 && !x509->pinned ? UNSB_BEARSSL_NOT_PINNED
-                                                        : 0;
-    }
+    unsigned error;
+#if UNSB_BEARSSL_CHAIN
+    unsbi_bearssl_judge_held(x509);
+#endif
+    error = x509->minimal.vtable->end_chain(&x509->minimal.vtable);
+    error = unsbi_bearssl_verdict(x509, error);
     x509->verified = error == 0;
     return error;
 }
@@ -741,7 +769,7 @@ static int unsbi_bearssl_engine_failed(unsb_bearssl *tls)
         return unsbi_bearssl_fail(tls,
                                   tls->state == UNSBI_BEARSSL_OPEN ? UNSB_E_CLOSED : UNSB_E_TLS, 0);
     }
-    if ((error >= BR_ERR_X509_INVALID_VALUE && error <= UNSB_BEARSSL_NOT_PINNED) ||
+    if ((error >= BR_ERR_X509_INVALID_VALUE && error <= UNSB_BEARSSL_CHAIN_SIZE) ||
         error == BR_ERR_WRONG_KEY_USAGE) {
         return unsbi_bearssl_fail(tls, UNSB_E_CERTIFICATE, error);
     }
@@ -781,10 +809,11 @@ static int unsbi_bearssl_check(unsb_bearssl *tls, const char *host, uint16_t por
     const unsb_bearssl_config *config = &tls->config;
     char name[256];
 
-    if (config->inner.vtable == NULL || config->buffer == NULL ||
-        config->buffer_size < UNSB_BEARSSL_BUFFER_MIN ||
-        (config->setup == NULL && !UNSB_BEARSSL_PROFILE)) {
-        return unsbi_bearssl_fail(tls, UNSB_E_BEARSSL_CONFIG, BR_ERR_BAD_PARAM);
+    if (config->buffer == NULL || config->buffer_size < UNSB_BEARSSL_BUFFER_MIN) {
+        return unsbi_bearssl_fail(tls, UNSB_E_BEARSSL_BUFFER, UNSB_E_BEARSSL_BUFFER);
+    }
+    if (config->inner.vtable == NULL || (config->setup == NULL && !UNSB_BEARSSL_PROFILE)) {
+        return unsbi_bearssl_fail(tls, UNSB_E_BEARSSL_CONFIG, UNSB_E_BEARSSL_CONFIG);
     }
     if (!unsbi_bearssl_has_anchors(config) && !unsbi_bearssl_has_pins(config)) {
         return unsbi_bearssl_fail(tls, UNSB_E_TRUST, 0);
@@ -843,7 +872,7 @@ static int unsbi_bearssl_start(unsb_bearssl *tls, const char *host)
         config->setup(&tls->ssl, minimal, config->anchors, config->anchor_count);
     }
     if (minimal->vtable == NULL) {
-        return unsbi_bearssl_fail(tls, UNSB_E_BEARSSL_CONFIG, BR_ERR_BAD_PARAM);
+        return unsbi_bearssl_fail(tls, UNSB_E_BEARSSL_CONFIG, UNSB_E_BEARSSL_CONFIG);
     }
     tls->x509.vtable = &unsbi_bearssl_x509_class;
     br_ssl_engine_set_x509(engine, &tls->x509.vtable);
@@ -1190,15 +1219,15 @@ static void unsbi_bearssl_shut_down(unsb_bearssl *tls)
     }
 }
 
-static void unsbi_bearssl_close(void *context)
+/* Ends the connection. In silence: without a word on the wire, as another process has it, too. */
+static void unsbi_bearssl_end(unsb_bearssl *tls, bool silent)
 {
-    unsb_bearssl *tls = (unsb_bearssl *)context;
     const unsb_transport *inner = &tls->config.inner;
 
     if (tls->state == UNSBI_BEARSSL_IDLE) {
         return;
     }
-    if (tls->state == UNSBI_BEARSSL_OPEN && tls->send_failure == 0 &&
+    if (!silent && tls->state == UNSBI_BEARSSL_OPEN && tls->send_failure == 0 &&
         (tls->failure == 0 || tls->failure == UNSB_E_CLOSED)) {
         unsbi_bearssl_shut_down(tls);
     }
@@ -1206,7 +1235,11 @@ static void unsbi_bearssl_close(void *context)
         tls->has_session = false; /* given up within the handshake: not again */
     }
     if (inner->vtable != NULL) {
-        inner->vtable->close(inner->context);
+        if (silent && inner->vtable->drop != NULL) {
+            inner->vtable->drop(inner->context);
+        } else {
+            inner->vtable->close(inner->context);
+        }
     }
     unsbi_bearssl_zero(&tls->ssl, sizeof tls->ssl);
     unsbi_bearssl_zero(&tls->x509, sizeof tls->x509);
@@ -1220,6 +1253,16 @@ static void unsbi_bearssl_close(void *context)
     tls->failure = 0;
     tls->send_failure = 0;
     tls->state = UNSBI_BEARSSL_IDLE;
+}
+
+static void unsbi_bearssl_close(void *context)
+{
+    unsbi_bearssl_end((unsb_bearssl *)context, false);
+}
+
+static void unsbi_bearssl_drop(void *context)
+{
+    unsbi_bearssl_end((unsb_bearssl *)context, true);
 }
 
 /* What the inner transport must wait for, so that what the client waits for can happen. `*ready`:
@@ -1284,11 +1327,11 @@ static int unsbi_bearssl_wait(void *context, int interest, uint32_t timeout_ms)
 
 static const unsb_transport_class unsbi_bearssl_class = {
     unsbi_bearssl_connect, unsbi_bearssl_send, unsbi_bearssl_recv,
-    unsbi_bearssl_close,   unsbi_bearssl_wait, unsbi_bearssl_interest, NULL};
+    unsbi_bearssl_close,   unsbi_bearssl_wait, unsbi_bearssl_interest, unsbi_bearssl_drop};
 
 static const unsb_transport_class unsbi_bearssl_class_without_wait = {
     unsbi_bearssl_connect, unsbi_bearssl_send, unsbi_bearssl_recv, unsbi_bearssl_close, NULL,
-    unsbi_bearssl_interest, NULL};
+    unsbi_bearssl_interest, unsbi_bearssl_drop};
 
 UNSBI_BEARSSL_FN unsb_transport unsb_bearssl_transport(unsb_bearssl *tls,
                                                        const unsb_bearssl_config *config)
@@ -1310,6 +1353,101 @@ UNSBI_BEARSSL_FN void unsb_bearssl_wipe(unsb_bearssl *tls)
     unsbi_bearssl_zero(&tls->session, sizeof tls->session);
     unsbi_bearssl_zero(tls->session_peer, sizeof tls->session_peer);
     tls->has_session = false;
+}
+
+/* The peer's alerts (RFC 5246 section 7.2.2, RFC 6066 section 3). */
+static const char *unsbi_bearssl_alert_text(int alert)
+{
+    switch (alert) {
+    case 40: /* handshake_failure */
+    case 71: /* insufficient_security */
+        return "the server shares no cipher suite, curve or version with this client";
+    case 70: /* protocol_version */
+        return "the server does not speak TLS 1.2; BearSSL has no TLS 1.3";
+    case 80: /* internal_error */
+        return "the server reports an error of its own";
+    case 112: /* unrecognized_name */
+        return "the server does not know the host's name";
+    case 116: /* certificate_required */
+        return "the server asks for a client's certificate";
+    default:
+        return "the server ended the connection with an alert";
+    }
+}
+
+/* BearSSL's numbers for certificates, and this port's. */
+static const char *unsbi_bearssl_x509_text(int error)
+{
+    switch (error) {
+    case BR_ERR_X509_EXPIRED:
+        return "a certificate has expired (or the clock is ahead)";
+    case UNSB_BEARSSL_NOT_YET_VALID:
+        return "a certificate is not valid yet: is the clock set?";
+    case BR_ERR_X509_TIME_UNKNOWN:
+        return "there is no clock to check certificates by: unix_time is needed";
+    case BR_ERR_X509_BAD_SERVER_NAME:
+        return "the certificate is for another host";
+    case BR_ERR_X509_NOT_TRUSTED:
+        return "no trust anchor has issued the certificate, or the server leaves out an issuer's";
+    case UNSB_BEARSSL_CHAIN_SIZE:
+        return "no issuer found, and UNSB_BEARSSL_CHAIN is too small for all that were sent";
+    case BR_ERR_X509_DN_MISMATCH:
+        return "the server's certificates are not in order";
+    case BR_ERR_X509_BAD_SIGNATURE:
+        return "a certificate's signature is wrong";
+    case BR_ERR_X509_NOT_CA:
+        return "a certificate is issued by one that may not issue it";
+    case BR_ERR_X509_FORBIDDEN_KEY_USAGE:
+    case BR_ERR_WRONG_KEY_USAGE:
+        return "a certificate is used for what it is not meant for";
+    case BR_ERR_X509_WEAK_PUBLIC_KEY:
+        return "a certificate has an RSA key below 2048 bits";
+    case BR_ERR_X509_UNSUPPORTED:
+    case BR_ERR_X509_WRONG_KEY_TYPE:
+        return "a certificate uses an algorithm that is not supported";
+    case BR_ERR_X509_LIMIT_EXCEEDED:
+        return "a certificate's key or signature is larger than BearSSL takes";
+    case BR_ERR_X509_CRITICAL_EXTENSION:
+        return "a certificate has a critical extension that is not known";
+    case UNSB_BEARSSL_NOT_PINNED:
+        return "the server's key is not the one that is pinned";
+    default:
+        return error > UNSB_BEARSSL_X509 && error < UNSB_BEARSSL_NOT_YET_VALID
+                   ? unsb_x509_error_text(error - UNSB_BEARSSL_X509)
+                   : unsb_x509_error_text(UNSB_X509_MALFORMED);
+    }
+}
+
+UNSBI_BEARSSL_FN const char *unsb_bearssl_error_text(const unsb_bearssl *tls)
+{
+    int error = tls->error;
+    if (error >= 256 && error < 512) {
+        return unsbi_bearssl_alert_text(error - 256);
+    }
+    if (error > BR_ERR_X509_OK || error == BR_ERR_WRONG_KEY_USAGE) {
+        return unsbi_bearssl_x509_text(error);
+    }
+    switch (error) {
+    case 0:
+        return "";
+    case UNSB_E_BEARSSL_BUFFER:
+        return "the record buffer is missing, or smaller than UNSB_BEARSSL_BUFFER_MIN";
+    case UNSB_E_BEARSSL_CONFIG:
+        return "the TLS configuration lacks `inner`, or a `setup` that works";
+    case BR_ERR_TOO_LARGE:
+        return "a record is larger than the record buffer";
+    case BR_ERR_NO_RANDOM:
+        return "there is no source of random bytes";
+    case BR_ERR_IO:
+        return "the stream ended without the end that TLS has for it";
+    case BR_ERR_BAD_MAC:
+        return "a record was damaged on its way";
+    case BR_ERR_UNSUPPORTED_VERSION:
+    case BR_ERR_BAD_VERSION:
+        return "the server does not speak TLS 1.2, or no TLS at all";
+    default:
+        return "the server broke the protocol";
+    }
 }
 
 #ifdef __cplusplus

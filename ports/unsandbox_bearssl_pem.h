@@ -16,15 +16,18 @@
  * functions are static. C99 or C++11; link with -lbearssl.
  *
  * Memory: one heap block for each certificate (its name and key, 150 to 700 bytes) and one for the
- * array (64 bytes for each on 64-bit systems): about 100 K for a system's bundle. 5 K of stack.
+ * array (64 bytes for each on 64-bit systems): about 100 K for a system's bundle. 6 K of stack.
  *
  * Errors: UNSB_E_TRUST. trust.error has the errno where a file could not be read or memory ran
  * out, and is 0 where the file was read and held nothing that could be used.
  *
  * Limits: what cannot be used is skipped and counted in trust.skipped: RSA keys over 4096 bits,
  * curves other than P-256, P-384 and P-521, Ed25519, private keys, OpenSSL's "TRUSTED CERTIFICATE"
- * blocks. Dates of anchors are not looked at. A certificate that is not a CA's is trusted for a
- * server with just that name and key, and for nothing that it signed. */
+ * blocks. So is what should not be used, as an anchor of BearSSL's is no more than a name and a
+ * key: certificates that have expired, RSA keys below 2048 bits, name constraints, an extKeyUsage
+ * that is not for servers. A clock that says that it is before 2020 is not set, and then nothing
+ * has expired. A certificate that is not a CA's is trusted for a server with just that name and
+ * key, and for nothing that it signed. */
 #ifndef UNSANDBOX_BEARSSL_PEM_H
 #define UNSANDBOX_BEARSSL_PEM_H
 
@@ -38,6 +41,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,6 +57,8 @@ typedef struct unsb_bearssl_trust {
     size_t count;
     size_t skipped; /* certificates and other blocks that could not be used */
     int error;      /* errno of the last failure, 0: none */
+    uint32_t now;   /* may be set: seconds since 1970, to tell by what has expired. 0: the system's
+                       clock */
 } unsb_bearssl_trust;
 
 /* ======================================================================
@@ -79,6 +85,7 @@ typedef struct unsbi_bearssl_loader {
     unsb_bearssl_trust *trust;
     br_pem_decoder_context pem;
     br_x509_decoder_context x509;
+    unsb_x509 walker;
     bool inside;         /* a certificate is being read */
     int error;           /* ENOMEM */
     unsigned char *name; /* its subject, DER; kept from one to the next */
@@ -107,6 +114,34 @@ static void unsbi_bearssl_append_certificate(void *context, const void *data, si
 {
     unsbi_bearssl_loader *loader = (unsbi_bearssl_loader *)context;
     br_x509_decoder_push(&loader->x509, data, size);
+    unsb_x509_feed(&loader->walker, data, size);
+}
+
+/* Before which day, from the year 0 as BearSSL counts them, certificates have expired; *seconds of
+ * it count, too. */
+static uint32_t unsbi_bearssl_today(const unsb_bearssl_trust *trust, uint32_t *seconds)
+{
+    uint32_t now = trust->now != 0 ? trust->now : (uint32_t)time(NULL);
+    if (trust->now == 0 && now < 1577836800u) {
+        now = 0; /* before 2020: it is not set */
+    }
+    *seconds = now % 86400u;
+    return now / 86400u + 719528u;
+}
+
+/* May the certificate that was read be an anchor? */
+static bool unsbi_bearssl_is_fit(const unsbi_bearssl_loader *loader, const br_x509_pkey *key)
+{
+    uint32_t seconds, today = unsbi_bearssl_today(loader->trust, &seconds);
+    const br_x509_decoder_context *x509 = &loader->x509;
+    if (x509->notafter_days < today ||
+        (x509->notafter_days == today && x509->notafter_seconds < seconds)) {
+        return false;
+    }
+    if (key->key_type == BR_KEYTYPE_RSA) {
+        return key->key.rsa.nlen >= 2048 / 8 && loader->walker.error == UNSB_X509_OK;
+    }
+    return key->key_type == BR_KEYTYPE_EC && loader->walker.error == UNSB_X509_OK;
 }
 
 /* Room for one more anchor; the capacity is the next power of two, and so need not be kept. */
@@ -146,7 +181,7 @@ static void unsbi_bearssl_add_anchor(unsbi_bearssl_loader *loader)
     if (loader->error != 0) {
         return;
     }
-    if (key == NULL || (key->key_type != BR_KEYTYPE_RSA && key->key_type != BR_KEYTYPE_EC)) {
+    if (key == NULL || !unsbi_bearssl_is_fit(loader, key)) {
         loader->skipped++;
         return;
     }
@@ -176,6 +211,10 @@ static void unsbi_bearssl_begin_certificate(unsbi_bearssl_loader *loader)
 {
     loader->name_size = 0;
     br_x509_decoder_init(&loader->x509, unsbi_bearssl_append_name, loader);
+    /* Its size is not known yet; the decoder finds whether it is whole. */
+    unsb_x509_start(&loader->walker, NULL, 0);
+    unsb_x509_begin(&loader->walker, 0xFFFFFF);
+    loader->walker.anchor = true;
 }
 
 static void unsbi_bearssl_pem_event(unsbi_bearssl_loader *loader, int event)
@@ -315,7 +354,7 @@ UNSBI_BEARSSL_FN int unsb_bearssl_add_der(unsb_bearssl_trust *trust, const void 
     unsbi_bearssl_loader loader;
     unsbi_bearssl_load_begin(&loader, trust);
     unsbi_bearssl_begin_certificate(&loader);
-    br_x509_decoder_push(&loader.x509, der, size);
+    unsbi_bearssl_append_certificate(&loader, der, size);
     unsbi_bearssl_add_anchor(&loader);
     return unsbi_bearssl_load_end(&loader);
 }

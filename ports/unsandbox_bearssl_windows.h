@@ -20,7 +20,8 @@
  * administrator or a company put there, and the user's own. Left out, and counted in trust.skipped,
  * are roots that Windows does not let vouch for servers now: expired ones, those whose properties
  * limit them to other purposes, those it distrusts (or distrusts for what was issued after some
- * date, which BearSSL cannot look at), those in the Disallowed store; and what BearSSL cannot use.
+ * date, which BearSSL cannot look at), those in the Disallowed store; and what BearSSL cannot or
+ * should not use, see unsandbox_bearssl_pem.h.
  *
  * Errors: UNSB_E_TRUST; trust.error has Windows' code where the store could not be opened, ENOMEM
  * where memory ran out, and is 0 where the store held nothing that could be used.

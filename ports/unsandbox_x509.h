@@ -102,11 +102,17 @@ enum {
     UNSB_X509_EXTENSIONS
 };
 
+/* A name within a certificate: DER, as two such names are compared. */
+typedef struct unsb_x509_name {
+    const uint8_t *data;
+    size_t size;
+} unsb_x509_name;
+
 /* What unsb_x509_next() tells of the byte that comes next. */
 enum {
     UNSB_X509_NEXT_OTHER,
     UNSB_X509_NEXT_DATE,    /* of a date */
-    UNSB_X509_NEXT_CRITICAL /* whether name constraints are critical */
+    UNSB_X509_NEXT_CRITICAL /* whether name constraints or extKeyUsage are critical */
 };
 
 #define UNSBI_X509_DEPTH 10
@@ -163,13 +169,12 @@ UNSBI_X509_FN void unsb_x509_begin(unsb_x509 *x509, size_t size);
 UNSBI_X509_FN void unsb_x509_feed(unsb_x509 *x509, const void *data, size_t size);
 /* The certificate is through. UNSB_X509_OK, or what is wrong with it or one before it. */
 UNSBI_X509_FN int unsb_x509_end(unsb_x509 *x509);
-/* What the next byte that is fed will be. */
+/* What the next byte that is fed will be: UNSB_X509_NEXT_... It is byte `size - left` of an element
+ * of `size` bytes that has this `tag`. */
 UNSBI_X509_FN int unsb_x509_next(const unsb_x509 *x509);
-/* Finds issuer and subject in a certificate that is there whole: DER, as two such names are
- * compared. false: it is none. */
-UNSBI_X509_FN bool unsb_x509_issuer_subject(const uint8_t *der, size_t size, const uint8_t **issuer,
-                                            size_t *issuer_size, const uint8_t **subject,
-                                            size_t *subject_size);
+/* Finds issuer and subject in a certificate that is there whole. false: it is none. */
+UNSBI_X509_FN bool unsb_x509_issuer_subject(const uint8_t *der, size_t size, unsb_x509_name *issuer,
+                                            unsb_x509_name *subject);
 /* A few words for an error, "" for 0 and others. */
 UNSBI_X509_FN const char *unsb_x509_error_text(int error);
 
@@ -934,21 +939,23 @@ UNSBI_X509_FN int unsb_x509_next(const unsb_x509 *x509)
     if (kind == UNSBI_X509_FIELD && x509->field == UNSB_X509_VALIDITY) {
         return UNSB_X509_NEXT_DATE;
     }
-    if (kind == UNSBI_X509_EXTENSION && x509->extension == UNSBI_X509_NAME_CONSTRAINTS &&
-        x509->tag == 0x01) {
+    if (kind == UNSBI_X509_EXTENSION && x509->tag == 0x01 &&
+        (x509->extension == UNSBI_X509_NAME_CONSTRAINTS ||
+         x509->extension == UNSBI_X509_EXT_KEY_USAGE)) {
         return UNSB_X509_NEXT_CRITICAL;
     }
     return UNSB_X509_NEXT_OTHER;
 }
 
-UNSBI_X509_FN bool unsb_x509_issuer_subject(const uint8_t *der, size_t size, const uint8_t **issuer,
-                                            size_t *issuer_size, const uint8_t **subject,
-                                            size_t *subject_size)
+UNSBI_X509_FN bool unsb_x509_issuer_subject(const uint8_t *der, size_t size, unsb_x509_name *issuer,
+                                            unsb_x509_name *subject)
 {
     /* The heads of Certificate and TBSCertificate, then its fields up to the subject. */
     static const uint8_t tags[8] = {0x30, 0x30, 0xA0, 0x02, 0x30, 0x30, 0x30, 0x30};
     size_t at = 0, i;
 
+    memset(issuer, 0, sizeof *issuer);
+    memset(subject, 0, sizeof *subject);
     for (i = 0; i < sizeof tags; i++) {
         size_t start = at, length, bytes;
         if (size - at < 2 || der[at] != tags[i]) {
@@ -972,13 +979,10 @@ UNSBI_X509_FN bool unsb_x509_issuer_subject(const uint8_t *der, size_t size, con
             return false;
         }
         at += i < 2 ? 0 : length;
-        if (i == 5) {
-            *issuer = der + start;
-            *issuer_size = at - start;
-        }
-        if (i == 7) {
-            *subject = der + start;
-            *subject_size = at - start;
+        if (i == 5 || i == 7) {
+            unsb_x509_name *name = i == 5 ? issuer : subject;
+            name->data = der + start;
+            name->size = at - start;
         }
     }
     return true;

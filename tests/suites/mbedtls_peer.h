@@ -25,6 +25,7 @@ typedef struct tls_peer {
     unsigned empty;     /* empty records before each of these */
     bool hello_request; /* before each, too */
     bool warning;       /* an alert that means nothing, likewise */
+    size_t fragment; /* bytes of the handshake in each record, while it is in the clear; 0: all */
     tls_peer_end end;
     /* seen in the last connection, when it is over */
     int failure;         /* Mbed TLS's number */
@@ -35,17 +36,58 @@ typedef struct tls_peer {
     bool open;
     uint8_t head[5];
     size_t have, left;
+    uint8_t out[5 + 16384 + 256]; /* a record to be sent, which is cut */
+    size_t out_have;
+    bool ciphered;
     mbedtls_x509_crt certificate;
+    mbedtls_x509_buf own[16]; /* what tls_peer_sends() has put others in the place of */
+    size_t own_count;
     mbedtls_pk_context key;
     mbedtls_entropy_context entropy;
     mbedtls_ctr_drbg_context random;
     mbedtls_ssl_config config;
 } tls_peer;
 
+/* A record is complete in t->out: sends it, a handshake's in several. */
+static inline bool tls_peer_send_record(tls_peer *t)
+{
+    size_t size = t->out_have - 5, at, n;
+
+    t->out_have = 0;
+    t->ciphered = t->ciphered || t->out[0] == 20;
+    if (t->ciphered || t->out[0] != 22)
+        return peer_send(&t->peer, t->fd, t->out, 5 + size);
+    for (at = 0; at < size; at += n) {
+        uint8_t head[5];
+        n = size - at < t->fragment ? size - at : t->fragment;
+        memcpy(head, t->out, 3);
+        head[3] = (uint8_t)(n >> 8);
+        head[4] = (uint8_t)(n & 0xFF);
+        if (!peer_send(&t->peer, t->fd, head, 5) || !peer_send(&t->peer, t->fd, t->out + 5 + at, n))
+            return false;
+    }
+    return true;
+}
+
+static inline int tls_peer_send_cut(tls_peer *t, const unsigned char *data, size_t size)
+{
+    size_t i;
+
+    for (i = 0; i < size; i++) {
+        t->out[t->out_have++] = data[i];
+        if (t->out_have >= 5 && t->out_have == 5u + ((size_t)t->out[3] << 8) + t->out[4] &&
+            !tls_peer_send_record(t))
+            return MBEDTLS_ERR_SSL_CONN_EOF;
+    }
+    return (int)size;
+}
+
 static inline int tls_peer_send(void *context, const unsigned char *data, size_t size)
 {
     tls_peer *t = (tls_peer *)context;
 
+    if (t->fragment != 0)
+        return tls_peer_send_cut(t, data, size);
     return peer_send(&t->peer, t->fd, data, size) ? (int)size : MBEDTLS_ERR_SSL_CONN_EOF;
 }
 
@@ -161,7 +203,8 @@ static inline void tls_peer_serve(peer *p, int fd)
     t->failure = 0;
     t->asked = t->open = false;
     t->handshakes = 0;
-    t->have = t->left = 0;
+    t->have = t->left = t->out_have = 0;
+    t->ciphered = false;
     mbedtls_ssl_init(&ssl);
     t->failure = mbedtls_ssl_setup(&ssl, &t->config);
     if (t->failure == 0) {
@@ -202,9 +245,33 @@ static inline void tls_peer_start(tls_peer *t, const char *certificate, const ch
     peer_start(&t->peer, tls_peer_serve, t);
 }
 
+/* Sends these certificates, however bad, instead of its own, whose key is the same. `pem` is any
+ * certificate that Mbed TLS can read. */
+static inline void tls_peer_sends(tls_peer *t, const char *pem, uint8_t *const *der,
+                                  const size_t *size, size_t count)
+{
+    mbedtls_x509_crt *crt = &t->certificate;
+    size_t i;
+
+    for (i = 1; i < count; i++)
+        assert_int_equal(mbedtls_x509_crt_parse_file(&t->certificate, pem), 0);
+    assert_true(count <= COUNT(t->own));
+    for (i = 0; i < count; i++, crt = crt->next) {
+        t->own[i] = crt->raw;
+        crt->raw.p = der[i];
+        crt->raw.len = size[i];
+    }
+    t->own_count = count;
+}
+
 static inline void tls_peer_stop(tls_peer *t)
 {
+    mbedtls_x509_crt *crt = &t->certificate;
+    size_t i;
+
     peer_stop(&t->peer);
+    for (i = 0; i < t->own_count; i++, crt = crt->next)
+        crt->raw = t->own[i];
     mbedtls_ssl_config_free(&t->config);
     mbedtls_ctr_drbg_free(&t->random);
     mbedtls_entropy_free(&t->entropy);

@@ -182,41 +182,37 @@ static void positions(void **state)
 
 static void issuers_and_subjects(void **state)
 {
-    const uint8_t *issuer[2], *subject[2], *p;
-    size_t issuer_size[2], subject_size[2], i, j, size;
+    unsb_x509_name issuer[2], subject[2];
+    const uint8_t *p;
+    size_t i, j, size;
 
     (void)state;
     x509_read_chain(named_case("one_issuer"), &chain);
     for (i = 0; i < 2; i++)
-        assert_true(unsb_x509_issuer_subject(chain.der[i], chain.size[i], &issuer[i],
-                                             &issuer_size[i], &subject[i], &subject_size[i]));
-    assert_int_equal(issuer_size[0], subject_size[1]);
-    assert_memory_equal(issuer[0], subject[1], subject_size[1]);
-    assert_int_not_equal(memcmp(issuer[1], subject[1], subject_size[1]), 0);
-    assert_int_equal(subject[0][0], 0x30);
-    /* cut anywhere */
+        assert_true(unsb_x509_issuer_subject(chain.der[i], chain.size[i], &issuer[i], &subject[i]));
+    assert_int_equal(issuer[0].size, subject[1].size);
+    assert_memory_equal(issuer[0].data, subject[1].data, subject[1].size);
+    assert_int_not_equal(memcmp(issuer[1].data, subject[1].data, subject[1].size), 0);
+    assert_int_equal(subject[0].data[0], 0x30);
+    /* cut anywhere: the lengths around it do not fit */
     for (size = 0; size < chain.size[1]; size++) {
-        bool found;
         p = (const uint8_t *)guard_put(&input, chain.der[1], size);
-        found = unsb_x509_issuer_subject(p, size, &issuer[0], &issuer_size[0], &subject[0],
-                                         &subject_size[0]);
-        assert_false(found); /* the lengths around it do not fit */
+        assert_false(unsb_x509_issuer_subject(p, size, &issuer[0], &subject[0]));
     }
     /* of all that there are, and with each byte of the heads damaged */
     for (i = 0; i < x509_case_count; i++) {
         x509_read_chain(&x509_cases[i], &chain);
         for (j = 0; j < chain.count; j++) {
             size_t at;
-            assert_true(unsb_x509_issuer_subject(chain.der[j], chain.size[j], &issuer[0],
-                                                 &issuer_size[0], &subject[0], &subject_size[0]));
+            size = chain.size[j];
+            assert_true(unsb_x509_issuer_subject(chain.der[j], size, &issuer[0], &subject[0]));
             for (at = 0; at < 40; at++) {
                 chain.der[j][at] ^= 0x81;
-                p = (const uint8_t *)guard_put(&input, chain.der[j], chain.size[j]);
-                if (unsb_x509_issuer_subject(p, chain.size[j], &issuer[0], &issuer_size[0],
-                                             &subject[0], &subject_size[0])) {
-                    assert_true(issuer[0] >= p && subject[0] > issuer[0]);
-                    assert_true(subject_size[0] <= (size_t)(p + chain.size[j] - subject[0]));
-                    assert_true(issuer_size[0] <= (size_t)(p + chain.size[j] - issuer[0]));
+                p = (const uint8_t *)guard_put(&input, chain.der[j], size);
+                if (unsb_x509_issuer_subject(p, size, &issuer[0], &subject[0])) {
+                    assert_true(issuer[0].data >= p && subject[0].data > issuer[0].data);
+                    assert_true(subject[0].size <= (size_t)(p + size - subject[0].data));
+                    assert_true(issuer[0].size <= (size_t)(p + size - issuer[0].data));
                 }
                 chain.der[j][at] ^= 0x81;
             }

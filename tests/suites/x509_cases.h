@@ -25,8 +25,9 @@ static const char *x509_path(const char *name, const char *suffix)
     static char path[4][600];
     static unsigned next;
     char *p = path[next++ % 4];
+    int size = snprintf(p, sizeof path[0], "%s/%s%s", scratch("chains"), name, suffix);
 
-    (void)snprintf(p, sizeof path[0], "%s/%s%s", scratch("chains"), name, suffix);
+    assert_in_range(size, 1, sizeof path[0] - 1);
     return p;
 }
 

@@ -362,7 +362,6 @@ def purpose_chains(root):
                                  ('client_and_server', 'good', [CLIENT, SERVER])):
         for critical in (False, True):
             issuer = ca('purposeful', root, purposes(*uses, critical=critical))
-            # BearSSL takes no extKeyUsage of an issuer that is critical
             case('purpose_of_issuer_%s%s' % (label, '_critical' if critical else ''),
                  (leaf(issuer), issuer), verdict, PURPOSE if verdict == 'bad' else OK)
     top = ca('clients', root, purposes(CLIENT))
@@ -370,6 +369,9 @@ def purpose_chains(root):
     bad('purpose_two_above', leaf(middle), middle, top, fault=PURPOSE)
     bad('purpose_none', leaf(root, purposes()), fault=PURPOSE)
     bad('purpose_of_leaf', leaf(root, purposes(CLIENT, CODE)), fault=PURPOSE)
+    good('purpose_of_leaf_critical', leaf(root, purposes(SERVER, critical=True)))
+    bad('purpose_of_leaf_client_critical', leaf(root, purposes(CLIENT, critical=True)),
+        fault=PURPOSE)
     good('purpose_of_leaf_among_others', leaf(root, purposes(CLIENT, SERVER)))
 
 
