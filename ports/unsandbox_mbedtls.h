@@ -21,8 +21,11 @@
  *     a server that asks to renegotiate is told no.
  *   - The chain up to a trust anchor, the dates of all of it, RSA keys of 2048 bits or more and EC
  *     keys on P-256, P-384 or P-521; no signature with SHA-1 or MD5, in a certificate or in the
- *     handshake. keyUsage and extKeyUsage must allow a TLS server. No revocation is checked, and no
- *     name constraints.
+ *     handshake. keyUsage and extKeyUsage must allow a TLS server. What Mbed TLS lets pass,
+ *     unsandbox_x509.h finds: name constraints that are not met, issuers for other purposes than
+ *     servers, malformed certificates.
+ *   - Not checked is revocation: neither CRLs nor OCSP. A certificate that was stolen and revoked
+ *     is good until it expires; a pin, or an authority of your own, limits that.
  *   - The host's name, against the dNSName entries of the certificate's subjectAltName (a wildcard
  *     may stand for the first label). An IPv4 or IPv6 address as host must be among the iPAddress
  *     entries (RFC 9525 section 6.5); SNI is not sent then (RFC 6066 section 3). The common name
@@ -49,8 +52,9 @@
  * Errors: tls.error says more.
  *   UNSB_E_CERTIFICATE     > 0: MBEDTLS_X509_BADCERT_... flags; of these, _CN_MISMATCH also for a
  *                          host that cannot be a name or an address, or a certificate without
- *                          subjectAltName; _OTHER: the key is not pinned; _EXPIRED with _FUTURE:
- *                          there is no clock to tell. < 0: it could not be read, Mbed TLS's number
+ *                          subjectAltName; _OTHER: the key is not pinned, or tls.x509 has what
+ *                          unsandbox_x509.h found; _EXPIRED with _FUTURE: there is no clock to
+ *                          tell. < 0: it could not be read, Mbed TLS's number
  *   UNSB_E_ENTROPY         Mbed TLS's number
  *   UNSB_E_TRUST           neither anchors nor pins
  *   UNSB_E_TLS             Mbed TLS's number, MBEDTLS_ERR_SSL_...; with
@@ -61,13 +65,20 @@
  * The inner transport's errors come unchanged, with tls.error 0. An error is returned again until
  * close. A failed send leaves recv usable.
  *
- * Limits: TLS 1.2 alone, also where Mbed TLS has 1.3. Tested with 2.28; what is different in 3.x is
+ * Limits: Mbed TLS refuses critical name constraints even where they are met, and chains in which
+ * an intermediate certificate comes before one that it signed.
+ *
+ * TLS 1.2 alone, also where Mbed TLS has 1.3. Tested with 2.28; what is different in 3.x is
  * behind checks of the version, and untested. 4.x is refused. */
 #ifndef UNSANDBOX_MBEDTLS_H
 #define UNSANDBOX_MBEDTLS_H
 
 #ifndef UNSANDBOX_H
 #include "unsandbox.h"
+#endif
+
+#ifndef UNSANDBOX_X509_H
+#include "unsandbox_x509.h"
 #endif
 
 #include <mbedtls/version.h>
@@ -134,6 +145,9 @@ extern "C" {
 /* A code of this port's own: there is no inner transport. */
 #define UNSB_E_MBEDTLS_CONFIG (UNSB_E_USER - 2)
 
+/* Certificates in a path, both ends included, that Mbed TLS makes at the most. */
+#define UNSBI_MBEDTLS_PATH (MBEDTLS_X509_MAX_INTERMEDIATE_CA + 2)
+
 /* ---- the configuration; zero is the default of every field ---- */
 typedef struct unsb_mbedtls_config {
     unsb_transport inner;      /* required: moves the records */
@@ -173,6 +187,9 @@ typedef struct unsb_mbedtls {
     int send_failure; /* kept apart, so that recv can still fetch what the peer sent */
     int recv_failure; /* of the inner transport */
     uint32_t refused; /* what was found wrong with the certificate looked at last */
+    const mbedtls_x509_crt *path[UNSBI_MBEDTLS_PATH]; /* while it is verified, by depth */
+    uint8_t x509; /* to be read, too: UNSB_X509_..., what unsandbox_x509.h found in the last
+                     handshake, 0: nothing */
     unsb_mbedtls_config config;
     uint8_t address_size; /* 4, 16, or 0: the host is a name */
     uint8_t address[16];
@@ -506,6 +523,86 @@ static uint32_t unsbi_mbedtls_dates(const unsb_mbedtls *tls, const mbedtls_x509_
     return flags;
 }
 
+/* ---- what Mbed TLS lets pass: unsandbox_x509.h ---- */
+
+/* A length of three bytes. */
+static size_t unsbi_mbedtls_length(const uint8_t *bytes)
+{
+    return (size_t)bytes[0] << 16 | (size_t)bytes[1] << 8 | bytes[2];
+}
+
+/* Is there nothing behind the end of any certificate that was sent? Mbed TLS keeps what it has
+ * parsed and forgets the rest, but the message is still where it was received: RFC 5246 section
+ * 7.4.2, or RFC 8446 section 4.4.2. */
+static bool unsbi_mbedtls_exact(const unsb_mbedtls *tls)
+{
+    const uint8_t *p = tls->ssl.UNSBI_MBEDTLS_PRIVATE(in_msg);
+    size_t left = tls->ssl.UNSBI_MBEDTLS_PRIVATE(in_hslen), size, head = 7;
+    bool latest = false;
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    latest = mbedtls_ssl_get_version_number(&tls->ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
+#endif
+    head += latest && left > 4 ? 1u + p[4] : 0u;
+    if (left < head || p[0] != MBEDTLS_SSL_HS_CERTIFICATE) {
+        return false;
+    }
+    p += head;
+    left -= head;
+    while (left > 0) {
+        const unsigned char *der;
+        size_t inner;
+        if (left < 3 || (size = unsbi_mbedtls_length(p)) > left - 3) {
+            return false;
+        }
+        der = p + 3;
+        if (mbedtls_asn1_get_tag((unsigned char **)(void *)&der, der + size, &inner,
+                                 MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) != 0 ||
+            der + inner != p + 3 + size) {
+            return false;
+        }
+        p += 3 + size;
+        left -= 3 + size;
+        if (latest) { /* extensions */
+            if (left < 2 || (size = (size_t)p[0] << 8 | p[1]) > left - 2) {
+                return false;
+            }
+            p += 2 + size;
+            left -= 2 + size;
+        }
+    }
+    return true;
+}
+
+/* Called at each depth, the server's own certificate last: then goes through the path. */
+static uint32_t unsbi_mbedtls_walk(unsb_mbedtls *tls, const mbedtls_x509_crt *crt, int depth)
+{
+    unsb_x509 walker;
+    int i;
+    if (depth < 0 || depth >= UNSBI_MBEDTLS_PATH) {
+        return MBEDTLS_X509_BADCERT_OTHER;
+    }
+    tls->path[depth] = crt;
+    if (depth != 0) {
+        return 0;
+    }
+    unsb_x509_start(&walker, NULL, 0);
+    if (!unsbi_mbedtls_exact(tls)) {
+        walker.error = UNSB_X509_MALFORMED;
+    }
+    for (i = 0; i < UNSBI_MBEDTLS_PATH && tls->path[i] != NULL; i++) {
+        unsb_x509_begin(&walker, tls->path[i]->raw.len);
+        walker.anchor = i + 1 == UNSBI_MBEDTLS_PATH || tls->path[i + 1] == NULL;
+        unsb_x509_feed(&walker, tls->path[i]->raw.p, tls->path[i]->raw.len);
+        (void)unsb_x509_end(&walker);
+    }
+    memset(tls->path, 0, sizeof tls->path);
+    tls->x509 = walker.error;
+    return walker.error == UNSB_X509_OK        ? 0
+           : walker.error == UNSB_X509_PURPOSE ? MBEDTLS_X509_BADCERT_EXT_KEY_USAGE
+           : walker.error == UNSB_X509_WEAK    ? MBEDTLS_X509_BADCERT_BAD_KEY
+                                               : MBEDTLS_X509_BADCERT_OTHER;
+}
+
 static int unsbi_mbedtls_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     unsb_mbedtls *tls = (unsb_mbedtls *)context;
@@ -514,7 +611,7 @@ static int unsbi_mbedtls_verify(void *context, mbedtls_x509_crt *crt, int depth,
 
     tls->checked = true;
     if (config->anchors != NULL) {
-        found = unsbi_mbedtls_dates(tls, crt, found);
+        found = unsbi_mbedtls_dates(tls, crt, found) | unsbi_mbedtls_walk(tls, crt, depth);
     } else if (depth != 0) {
         found = 0; /* the pin is of the server's own key */
     } else {
@@ -917,6 +1014,7 @@ static int unsbi_mbedtls_connect(void *context, const char *host, uint16_t port)
         tls->error = 0;
         tls->alert = 0;
         tls->resumed = false;
+        tls->x509 = 0;
         rc = unsbi_mbedtls_check(tls, host, port);
         if (rc != UNSB_OK) {
             return rc;
