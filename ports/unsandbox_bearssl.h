@@ -1361,7 +1361,7 @@ static const char *unsbi_bearssl_alert_text(int alert)
     switch (alert) {
     case 40: /* handshake_failure */
     case 71: /* insufficient_security */
-        return "the server shares no cipher suite, curve or version with this client";
+        return "the server has no cipher suite, curve or version that this client has";
     case 70: /* protocol_version */
         return "the server does not speak TLS 1.2; BearSSL has no TLS 1.3";
     case 80: /* internal_error */

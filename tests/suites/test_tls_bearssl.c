@@ -66,13 +66,25 @@ static bool port_has_session(void)
 #define PORT_OTHERWISE                                                                             \
     {"order_root_first", false, STRICT}, {"order_reversed", false, STRICT},                        \
         {"order_mixed", false, STRICT}, {"order_leaf_twice", false, STRICT},                       \
-        {"order_issuer_twice", false, STRICT}, {"order_stranger", false, STRICT},
+        {"order_issuer_twice", false, STRICT}, {"order_stranger", false, STRICT},                  \
+        {"order_large", false, STRICT}, {"order_too_large", false, STRICT},
+#elif UNSB_BEARSSL_CHAIN == 8192
+#define PORT_OTHERWISE {"order_too_large", false, "it does not fit UNSB_BEARSSL_CHAIN"},
 #endif
 
 static void certificates_in_pieces(void **state);
 static void certificates_with_errors(void **state);
+static void chains_too_large(void **state);
+static void weak_anchors(void **state);
+static void anchors_left_out(void **state);
+static void fragments(void **state);
+static void dropped(void **state);
+static void sentences(void **state);
 
-#define PORT_TESTS TEST(certificates_in_pieces), TEST(certificates_with_errors),
+#define PORT_TESTS                                                                                 \
+    TEST(certificates_in_pieces), TEST(certificates_with_errors), TEST(chains_too_large),          \
+        TEST(weak_anchors), TEST(anchors_left_out), TEST(fragments), TEST(dropped),                \
+        TEST(sentences),
 
 #include "tls_suite.h"
 
@@ -194,4 +206,254 @@ static void certificates_with_errors(void **state)
         assert_int_not_equal(verdict_of(key, size + 1, 64, pinned[i].host), 0);
     }
     figures("%u certificates with an error, %u of them where it does not matter", count, taken);
+}
+
+/* ======================================================================
+ * >>chains
+ * ====================================================================== */
+
+/* Sends a chain by its name, and says how the port judges it. */
+static int judge_chain(const char *name, const br_x509_trust_anchor *anchors, size_t count)
+{
+    static x509_chain chain;
+    static tls_peer t;
+    x509_case c;
+    int rc;
+
+    memset(&c, 0, sizeof c);
+    (void)snprintf(c.name, sizeof c.name, "%s", name);
+    x509_read_chain(&c, &chain);
+    tls_peer_start(&t, made("ecdsa.pem"), x509_path("leaf", ".key"));
+    tls_peer_sends(&t, made("ecdsa.pem"), chain.der, chain.size, chain.count);
+    begin("good.test", t.peer.port, false);
+    if (anchors != NULL) {
+        port.config.anchors = anchors;
+        port.config.anchor_count = count;
+    } else {
+        port_trust(x509_path("root", ".pem"));
+    }
+    begun();
+    rc = get();
+    rig_close(&g);
+    tls_peer_stop(&t);
+    return rc;
+}
+
+static void chains_too_large(void **state)
+{
+    (void)state;
+    expect("too large", judge_chain("order_too_large", NULL, 0), BAD,
+           UNSB_BEARSSL_CHAIN == 8192 ? UNSB_BEARSSL_CHAIN_SIZE : BR_ERR_X509_DN_MISMATCH);
+}
+
+static void append_dn(void *context, const void *data, size_t size)
+{
+    br_x500_name *dn = (br_x500_name *)context;
+
+    memcpy(dn->data + dn->len, data, size);
+    dn->len += size;
+}
+
+/* RSA keys of 512 and 1024 bits that were not loaded, but compiled in. */
+static void weak_anchors(void **state)
+{
+    static const char *const names[] = {"rsa_512", "rsa_1024", "rsa_2048"};
+    static uint8_t der[4096], dn[512];
+    br_x509_decoder_context decoder;
+    br_x509_trust_anchor anchor;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(names); i++) {
+        FILE *file = fopen(x509_path(names[i], ".der"), "rb");
+        size_t size;
+        assert_non_null(file);
+        size = fread(der, 1, sizeof der, file);
+        (void)fclose(file);
+        memset(&anchor, 0, sizeof anchor);
+        anchor.dn.data = dn;
+        br_x509_decoder_init(&decoder, append_dn, &anchor.dn);
+        br_x509_decoder_push(&decoder, der, size);
+        assert_non_null(br_x509_decoder_get_pkey(&decoder));
+        anchor.flags = BR_X509_TA_CA;
+        anchor.pkey = *br_x509_decoder_get_pkey(&decoder);
+        expect(names[i], judge_chain(names[i], &anchor, 1), i < 2 ? BAD : UNSB_OK,
+               i < 2 ? UNSB_BEARSSL_X509 + UNSB_X509_WEAK : 0);
+        assert_true(i == 2 || strstr(unsb_bearssl_error_text(&port.tls), "2048") != NULL);
+    }
+}
+
+/* What the PEM helper does not take. Each file has a second anchor, which is good. */
+static void anchors_left_out(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t now;
+        size_t taken;
+    } files[] = {{"root", 0, 1},          {"expired_anchor", 0, 1}, {"expired_anchor", 1, 2},
+                 {"future_anchor", 0, 2}, {"root", IN_2048, 0},     {"constrained_anchor", 0, 1},
+                 {"client_anchor", 0, 1}, {"server_anchor", 0, 2},  {"rsa_1024", 0, 1},
+                 {"rsa_512", 0, 1},       {"rsa_2048", 0, 2}};
+    unsb_bearssl_trust trust;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(files); i++) {
+        memset(&trust, 0, sizeof trust);
+        trust.now = files[i].now;
+        assert_int_equal(unsb_bearssl_load_pem(&trust, x509_path(files[i].name, ".pem")),
+                         files[i].taken != 0 ? UNSB_OK : UNSB_E_TRUST);
+        assert_int_equal(trust.error, 0);
+        if (trust.count != files[i].taken)
+            fail_msg("%s: %u anchors", files[i].name, (unsigned)trust.count);
+        assert_int_equal(trust.count + trust.skipped, strcmp(files[i].name, "root") == 0 ? 1 : 2);
+        unsb_bearssl_free_trust(&trust);
+    }
+}
+
+/* ======================================================================
+ * >>connections
+ * ====================================================================== */
+
+/* RFC 5246 section 6.2.1: a message of the handshake may be cut into records at will. */
+static void fragments(void **state)
+{
+    static const size_t sizes[] = {1, 2, 3, 4, 7, 16, 64, 100, 511, 512, 4096};
+    static tls_peer t;
+    unsigned i;
+
+    (void)state;
+    for (i = 0; i < COUNT(sizes) * 2; i++) {
+        tls_peer_start(&t, made("chain.pem"), made("chain.key"));
+        t.fragment = sizes[i / 2];
+        ask_peer(&t, i % 2 != 0, 0);
+        expect("fragments", get(), UNSB_OK, 0);
+        assert_string_equal(out_memory, "");
+        tls_peer_stop(&t);
+    }
+}
+
+typedef struct counter {
+    unsb_transport inner;
+    unsigned sends, closes, drops;
+} counter;
+
+static int count_connect(void *context, const char *host, uint16_t number)
+{
+    counter *c = (counter *)context;
+    return c->inner.vtable->connect(c->inner.context, host, number);
+}
+
+static int count_send(void *context, const void *data, size_t size)
+{
+    counter *c = (counter *)context;
+    c->sends++;
+    return c->inner.vtable->send(c->inner.context, data, size);
+}
+
+static int count_recv(void *context, void *data, size_t size)
+{
+    counter *c = (counter *)context;
+    return c->inner.vtable->recv(c->inner.context, data, size);
+}
+
+static void count_close(void *context)
+{
+    counter *c = (counter *)context;
+    c->closes++;
+    c->inner.vtable->close(c->inner.context);
+}
+
+static void count_drop(void *context)
+{
+    counter *c = (counter *)context;
+    c->drops++;
+    c->inner.vtable->close(c->inner.context);
+}
+
+/* After a fork: not a byte goes out, and the layer below is dropped, if it can be, or closed. */
+static void dropped(void **state)
+{
+    static const unsb_transport_class classes[] = {
+        {count_connect, count_send, count_recv, count_close, NULL, NULL, NULL},
+        {count_connect, count_send, count_recv, count_close, NULL, NULL, count_drop}};
+    unsigned way;
+
+    (void)state;
+    for (way = 0; way < 4; way++) { /* without and with a drop below; dropped, or closed */
+        bool drops = way % 2 != 0, quiet = way < 2, done;
+        static unsb_posix tcp;
+        unsb_transport below, outer;
+        counter c;
+        unsigned sends;
+        int rc = UNSB_PENDING;
+        memset(&c, 0, sizeof c);
+        c.inner = unsb_posix_transport(&tcp);
+        below.vtable = &classes[drops];
+        below.context = &c;
+        port_prepare();
+        set_up = true;
+        port_trust(made("roots.pem"));
+        outer = port_transport(below);
+        EVENTUALLY((rc = outer.vtable->connect(outer.context, "good.test",
+                                               server_ports[SERVER_ecdsa])) != UNSB_PENDING,
+                   done);
+        assert_true(done);
+        assert_int_equal(rc, UNSB_OK);
+        sends = c.sends;
+        assert_true(sends != 0);
+        if (quiet)
+            outer.vtable->drop(outer.context);
+        else
+            outer.vtable->close(outer.context);
+        assert_int_equal(c.sends, quiet ? sends : sends + 1); /* close_notify */
+        assert_int_equal(c.drops, quiet && drops);
+        assert_int_equal(c.closes, !(quiet && drops));
+        assert_true(port_is_clean());
+        outer.vtable->drop(outer.context);
+        outer.vtable->close(outer.context);
+        assert_int_equal(c.drops + c.closes, 1);
+    }
+}
+
+static void says(const char *what, unsigned server, const char *host, uint32_t time,
+                 const char *words)
+{
+    const char *text;
+
+    begin(host, server_ports[server], false);
+    if (time != 0) {
+        unix_time = time == NOT_SET ? 0 : time;
+        port.config.unix_time = set_time;
+    }
+    begun();
+    assert_int_not_equal(get(), UNSB_OK);
+    rig_close(&g);
+    text = unsb_bearssl_error_text(&port.tls);
+    if (strstr(text, words) == NULL)
+        fail_msg("%s: \"%s\"", what, text);
+}
+
+static void sentences(void **state)
+{
+    int error;
+
+    (void)state;
+    says("expired", SERVER_expired, "good.test", 0, "expired");
+    says("the clock", SERVER_ecdsa, "good.test", NOT_SET, "is the clock set");
+    says("not yet valid", SERVER_future, "good.test", 0, "not valid yet");
+    says("wrong name", SERVER_ecdsa, "other.test", 0, "another host");
+    says("unknown authority", SERVER_untrusted, "good.test", 0, "no trust anchor");
+    says("weak key", SERVER_weak, "good.test", 0, "below 2048");
+    says("TLS 1.3 alone", SERVER_tls13, "good.test", 0, "no TLS 1.3");
+    says("TLS 1.0", SERVER_tls10, "good.test", 0, "no cipher suite");
+    says("purpose", SERVER_purpose, "good.test", 0, "not meant for");
+    /* no number is without one, and none but 0 says nothing */
+    for (error = 0; error < 600; error++) {
+        port.tls.error = error;
+        assert_true((unsb_bearssl_error_text(&port.tls)[0] == '\0') == (error == 0));
+    }
+    port.tls.error = UNSB_BEARSSL_X509 + UNSB_X509_CONSTRAINT;
+    assert_non_null(strstr(unsb_bearssl_error_text(&port.tls), "name constraints"));
+    port.tls.error = 0;
 }

@@ -254,6 +254,10 @@ def orders(root):
     good('order_issuer_twice', end, deeper, deeper, deep, deep, sub)
     good('order_stranger', leaf(sub), other, sub)
     good('order_self_issued', leaf(sub), again, sub)
+    large = [ca('large', root, extension('1.2.3.4', tlv(4, bytes(4200)))),
+             ca('larger', None, extension('1.2.3.4', tlv(4, bytes(4000))))]
+    good('order_large', leaf(sub), *large, sub)
+    good('order_too_large', leaf(large[0]), large[1], large[0])
     bad('order_issuer_missing', end, deeper, sub)
     bad('order_strangers_alone', end, other, other)
 
