@@ -51,7 +51,7 @@
  * belong. They are held (UNSB_BEARSSL_CHAIN) and judged in the order in which each issued the one
  * before. Of two for the same issuer one is tried, the first that did not issue itself.
  *
- * Memory: unsb_bearssl, 8,120 bytes (7,560 on 32-bit systems) and UNSB_BEARSSL_CHAIN; the record
+ * Memory: unsb_bearssl, 8,176 bytes (7,680 on 32-bit systems) and UNSB_BEARSSL_CHAIN; the record
  * buffer, see unsb_bearssl_config; 4 to 6 K of stack. Nothing on the heap.
  *
  * Errors: tls.error has BearSSL's number, and unsb_bearssl_error_text() a sentence for it.
@@ -72,10 +72,12 @@
  * The inner transport's errors come unchanged, with tls.error 0. An error is returned again until
  * close. A failed send leaves recv usable where each direction has a buffer.
  *
- * Limits: BearSSL sends no alert when it refuses a certificate. Certificates may have RSA keys of
- * up to 4096 bits or keys on P-256, P-384, P-521; a server that signs by RSA-PSS alone will not do.
- * With one buffer for both directions (see buffer_size) send takes nothing while a record is half
- * received, or received and not yet fetched by recv. */
+ * Limits: messages of the handshake may be cut into records of any size, down to single bytes.
+ * Critical extensions that neither BearSSL nor the walker knows (certificate policies among them)
+ * are refused. BearSSL sends no alert when it refuses a certificate. Certificates may have RSA keys
+ * of up to 4096 bits or keys on P-256, P-384, P-521; a server that signs by RSA-PSS alone will not
+ * do. With one buffer for both directions (see buffer_size) send takes nothing while a record is
+ * half received, or received and not yet fetched by recv. */
 #ifndef UNSANDBOX_BEARSSL_H
 #define UNSANDBOX_BEARSSL_H
 
@@ -130,8 +132,8 @@ extern "C" {
 
 /* In tls.error, with UNSB_E_CERTIFICATE; BearSSL's own numbers for certificates end below them. */
 enum {
-    UNSB_BEARSSL_NOT_PINNED = 63, /* the server's key is not among the pins */
-    UNSB_BEARSSL_X509 = 64,       /* and what unsandbox_x509.h found, UNSB_X509_... (1 to 8) */
+    UNSB_BEARSSL_NOT_PINNED = 63,    /* the server's key is not among the pins */
+    UNSB_BEARSSL_X509 = 64,          /* and what unsandbox_x509.h found, UNSB_X509_... (1 to 8) */
     UNSB_BEARSSL_NOT_YET_VALID = 73, /* what BearSSL has one number for, BR_ERR_X509_EXPIRED */
     UNSB_BEARSSL_CHAIN_SIZE = 74     /* no issuer found, but not all fitted UNSB_BEARSSL_CHAIN */
 };
@@ -555,6 +557,12 @@ static bool unsbi_bearssl_is_issuer(const unsbi_bearssl_x509 *x509, const unsb_x
                   (impl->desc >> BR_HASHDESC_OUT_OFF) & BR_HASHDESC_OUT_MASK) == 0;
 }
 
+static bool unsbi_bearssl_same_name(const unsb_x509_name *a, const unsb_x509_name *b)
+{
+    return a->data != NULL && b->data != NULL && a->size == b->size &&
+           memcmp(a->data, b->data, a->size) == 0;
+}
+
 /* The issuer of the certificate that the engine saw last, NULL: there is none. One that says that
  * it issued itself is the last choice, as it leads nowhere. */
 static uint8_t *unsbi_bearssl_find_issuer(unsbi_bearssl_x509 *x509)
@@ -567,8 +575,7 @@ static uint8_t *unsbi_bearssl_find_issuer(unsbi_bearssl_x509 *x509)
         unsb_x509_name issuer, subject;
         if (head[0] == 0 && unsb_x509_issuer_subject(head + 3, size, &issuer, &subject) &&
             unsbi_bearssl_is_issuer(x509, &subject)) {
-            if (issuer.size != subject.size ||
-                memcmp(issuer.data, subject.data, subject.size) != 0) {
+            if (!unsbi_bearssl_same_name(&issuer, &subject)) {
                 return head;
             }
             found = found == NULL ? head : found;
@@ -678,10 +685,10 @@ static unsigned unsbi_bearssl_verdict(const unsbi_bearssl_x509 *x509, unsigned e
     if (walker->error == UNSB_X509_PURPOSE) {
         return BR_ERR_X509_FORBIDDEN_KEY_USAGE;
     }
-    return walker->error != 0                       ? UNSB_BEARSSL_X509 + (unsigned)walker->error
-           : !found                                 ? BR_ERR_X509_BAD_SERVER_NAME
+    return walker->error != 0                      ? UNSB_BEARSSL_X509 + (unsigned)walker->error
+           : !found                                ? BR_ERR_X509_BAD_SERVER_NAME
            : x509->pin_count != 0 && !x509->pinned ? UNSB_BEARSSL_NOT_PINNED
-                                                    : 0;
+                                                   : 0;
 }
 
 static unsigned unsbi_bearssl_end_chain(const br_x509_class **ctx)
@@ -1031,8 +1038,7 @@ static int unsbi_bearssl_connect(void *context, const char *host, uint16_t port)
     const unsb_transport *inner = &tls->config.inner;
     int rc;
 
-    switch (tls->state) {
-    case UNSBI_BEARSSL_IDLE:
+    if (tls->state == UNSBI_BEARSSL_IDLE) {
         tls->error = 0;
         tls->resumed = false;
         rc = unsbi_bearssl_check(tls, host, port);
@@ -1040,8 +1046,8 @@ static int unsbi_bearssl_connect(void *context, const char *host, uint16_t port)
             return rc;
         }
         tls->state = UNSBI_BEARSSL_CONNECTING;
-        /* fall through */
-    case UNSBI_BEARSSL_CONNECTING:
+    }
+    if (tls->state == UNSBI_BEARSSL_CONNECTING) {
         rc = inner->vtable->connect(inner->context, host, port);
         if (rc == UNSB_PENDING) {
             return rc;
@@ -1053,14 +1059,11 @@ static int unsbi_bearssl_connect(void *context, const char *host, uint16_t port)
         if (rc != UNSB_OK) {
             return rc;
         }
-        /* fall through */
-    case UNSBI_BEARSSL_HANDSHAKE:
-        return unsbi_bearssl_handshake(tls);
-    case UNSBI_BEARSSL_OPEN:
-        return UNSB_OK;
-    default:
-        return tls->failure;
     }
+    if (tls->state == UNSBI_BEARSSL_HANDSHAKE) {
+        return unsbi_bearssl_handshake(tls);
+    }
+    return tls->state == UNSBI_BEARSSL_OPEN ? UNSB_OK : tls->failure;
 }
 
 /* Makes room for plaintext: > 0, there is; 0, not now; < 0, an error. */
@@ -1326,11 +1329,11 @@ static int unsbi_bearssl_wait(void *context, int interest, uint32_t timeout_ms)
 }
 
 static const unsb_transport_class unsbi_bearssl_class = {
-    unsbi_bearssl_connect, unsbi_bearssl_send, unsbi_bearssl_recv,
-    unsbi_bearssl_close,   unsbi_bearssl_wait, unsbi_bearssl_interest, unsbi_bearssl_drop};
+    unsbi_bearssl_connect, unsbi_bearssl_send,     unsbi_bearssl_recv, unsbi_bearssl_close,
+    unsbi_bearssl_wait,    unsbi_bearssl_interest, unsbi_bearssl_drop};
 
 static const unsb_transport_class unsbi_bearssl_class_without_wait = {
-    unsbi_bearssl_connect, unsbi_bearssl_send, unsbi_bearssl_recv, unsbi_bearssl_close, NULL,
+    unsbi_bearssl_connect,  unsbi_bearssl_send, unsbi_bearssl_recv, unsbi_bearssl_close, NULL,
     unsbi_bearssl_interest, unsbi_bearssl_drop};
 
 UNSBI_BEARSSL_FN unsb_transport unsb_bearssl_transport(unsb_bearssl *tls,

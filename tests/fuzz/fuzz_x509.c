@@ -1,7 +1,7 @@
-/* libFuzzer: the walker of unsandbox_x509.h must see the same in one piece as in pieces of any size,
- * keep to its memory and to the certificate's, and agree on what it found with what its parts say. The
- * input is a chain as x509_chains.py makes them: three bytes of length before each certificate; its
- * first byte is the size of the pieces. */
+/* libFuzzer: the walker of unsandbox_x509.h must see the same in one piece as in pieces of any
+ * size, and keep to its own memory and to the certificate's. The input is a chain as
+ * x509_chains.py makes them, three bytes of length before each certificate, behind a byte for the
+ * size of the pieces. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "unsandbox_x509.h"
