@@ -97,11 +97,26 @@
 #else
 #define UNSBI_MBEDTLS_PSA 0
 #endif
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3) && MBEDTLS_VERSION_NUMBER >= 0x03060000 &&                   \
+    defined(MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ENABLED)
+#define UNSBI_MBEDTLS_TLS13 1
+#else
+#define UNSBI_MBEDTLS_TLS13 0
+#endif
+#if UNSBI_MBEDTLS_TLS13 && defined(MBEDTLS_SSL_SESSION_TICKETS) &&                                 \
+    defined(MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_PSK_EPHEMERAL_ENABLED)
+#define UNSBI_MBEDTLS_TICKETS 1 /* those of TLS 1.3 */
+#else
+#define UNSBI_MBEDTLS_TICKETS 0
+#endif
 #include <limits.h>
 
-#if !defined(MBEDTLS_SSL_CLI_C) || !defined(MBEDTLS_SSL_PROTO_TLS1_2) ||                           \
+#if !defined(MBEDTLS_SSL_CLI_C) || !(defined(MBEDTLS_SSL_PROTO_TLS1_2) || UNSBI_MBEDTLS_TLS13) ||  \
     !defined(MBEDTLS_CTR_DRBG_C) || !(defined(MBEDTLS_SHA256_C) || defined(MBEDTLS_MD_CAN_SHA256))
 #error "Mbed TLS lacks one of MBEDTLS_SSL_CLI_C, _SSL_PROTO_TLS1_2, _CTR_DRBG_C, _SHA256_C"
+#endif
+#if UNSBI_MBEDTLS_TLS13 && !defined(MBEDTLS_SSL_KEEP_PEER_CERTIFICATE)
+#error "TLS 1.3 of Mbed TLS checks no certificate without MBEDTLS_SSL_KEEP_PEER_CERTIFICATE"
 #endif
 #if MBEDTLS_VERSION_MAJOR < 3 &&                                                                   \
     (!defined(MBEDTLS_X509_CHECK_KEY_USAGE) || !defined(MBEDTLS_X509_CHECK_EXTENDED_KEY_USAGE))
@@ -142,8 +157,15 @@ extern "C" {
  * >>types
  * ====================================================================== */
 
-/* A code of this port's own: there is no inner transport. */
+/* Codes of this port's own. */
 #define UNSB_E_MBEDTLS_CONFIG (UNSB_E_USER - 2)
+#define UNSB_E_MBEDTLS_MEMORY (UNSB_E_USER - 12)
+
+/* What is wrong with the configuration: `error` with UNSB_E_MBEDTLS_CONFIG. */
+enum {
+    UNSB_MBEDTLS_NO_INNER = 1, /* there is no inner transport */
+    UNSB_MBEDTLS_PINS          /* pins without their number, or a number without pins */
+};
 
 /* Certificates in a path, both ends included, that Mbed TLS makes at the most. */
 #define UNSBI_MBEDTLS_PATH (MBEDTLS_X509_MAX_INTERMEDIATE_CA + 2)
@@ -166,21 +188,40 @@ typedef struct unsb_mbedtls_config {
     uint32_t (*unix_time)(void *context);
     void *context;      /* handed to both */
     bool no_resumption; /* true: a full handshake each time */
+    bool no_tls13;      /* true: TLS 1.2 alone, for the servers named under limits */
 } unsb_mbedtls_config;
+
+/* Joins the pieces of the handshake's messages: see >>joining. */
+typedef struct unsbi_mbedtls_joiner {
+    bool off;         /* records pass as they are from here on */
+    uint8_t have;     /* how much came of `in`, */
+    uint8_t begun;    /* and of a message's header, at head + 5 */
+    uint8_t out;      /* how much was handed on of `head`, */
+    uint8_t size;     /* and is to be */
+    uint8_t in[5];    /* the header of the record that comes */
+    uint8_t head[9];  /* that of the record that is made, and of a message */
+    uint16_t record;  /* bytes that are left of the record that comes, */
+    uint16_t made;    /* of the one that is made, */
+    uint32_t message; /* and of the message, beyond that */
+} unsbi_mbedtls_joiner;
 
 typedef struct unsb_mbedtls {
     /* to be read */
-    int error;     /* more about the last failure, 0: none. Kept until the next connect */
+    int code;      /* the last failure, 0: none. Kept until the next connect, as the next two */
+    int error;     /* more about it */
     uint8_t alert; /* the peer's fatal alert, if that is the reason */
     bool resumed;  /* the connection resumed an earlier session */
+    bool tls13;    /* it is by TLS 1.3 */
     /* private */
     uint8_t state;
     bool started;     /* the Mbed TLS contexts below are in use */
     bool offered;     /* a session was offered in this handshake */
-    bool has_session; /* `session` can be offered to the peer in `session_peer` */
+    bool has_session; /* `session` can be offered to the peer in `session_peer`, */
+    bool is_ticket;   /* by a ticket of TLS 1.3 */
     bool checked;     /* a certificate was looked at in this handshake */
     bool unsent;      /* a record waits to go out, or a part of one */
-    bool computing;   /* Mbed TLS wants to be called again at once (MBEDTLS_ECP_RESTARTABLE) */
+    bool computing;   /* Mbed TLS wants to be called again at once */
+    bool starved;     /* it got nothing to read */
     bool ended;       /* close_notify has come */
     int steps;        /* calls of the inner transport that are left to this call */
     int failure;      /* sticky */
@@ -190,6 +231,7 @@ typedef struct unsb_mbedtls {
     const mbedtls_x509_crt *path[UNSBI_MBEDTLS_PATH]; /* while it is verified, by depth */
     uint8_t x509; /* to be read, too: UNSB_X509_..., what unsandbox_x509.h found in the last
                      handshake, 0: nothing */
+    unsbi_mbedtls_joiner join;
     unsb_mbedtls_config config;
     uint8_t address_size; /* 4, 16, or 0: the host is a name */
     uint8_t address[16];
@@ -217,6 +259,10 @@ UNSBI_MBEDTLS_FN unsb_transport unsb_mbedtls_transport(unsb_mbedtls *tls,
 /* Closes the connection, if any, and forgets the session that could be resumed, so that no key and
  * no memory is left in `tls`. The transport can be used again. */
 UNSBI_MBEDTLS_FN void unsb_mbedtls_wipe(unsb_mbedtls *tls);
+/* What the last failure was, for people: a phrase in English, in constant memory, never NULL; "" if
+ * there was none. To be asked before the next connect. Of several reasons against a certificate it
+ * names one; tls->error has them all. */
+UNSBI_MBEDTLS_FN const char *unsb_mbedtls_error_text(const unsb_mbedtls *tls);
 
 /* ======================================================================
  * >>implementation
@@ -639,6 +685,7 @@ static int unsbi_mbedtls_verify(void *context, mbedtls_x509_crt *crt, int depth,
 static int unsbi_mbedtls_fail(unsb_mbedtls *tls, int failure, int error)
 {
     tls->failure = failure;
+    tls->code = failure;
     tls->error = error;
     if (tls->state != UNSBI_MBEDTLS_OPEN) {
         if (tls->offered) {
@@ -669,6 +716,22 @@ static bool unsbi_mbedtls_is_certificate(const unsb_mbedtls *tls, int error)
     return high >= 0x3880 && high <= 0x3F80 && !tls->checked;
 }
 
+/* Did memory run out? Each module has a number of its own for that; some are the low part. */
+static bool unsbi_mbedtls_is_memory(int error)
+{
+    static const int high[] = {-MBEDTLS_ERR_SSL_ALLOC_FAILED, -MBEDTLS_ERR_X509_ALLOC_FAILED,
+                               -MBEDTLS_ERR_PK_ALLOC_FAILED,  -MBEDTLS_ERR_ECP_ALLOC_FAILED,
+                               -MBEDTLS_ERR_MD_ALLOC_FAILED,  -MBEDTLS_ERR_CIPHER_ALLOC_FAILED};
+    size_t i;
+    for (i = 0; i < sizeof high / sizeof high[0]; i++) {
+        if ((-error & 0x7F80) == high[i]) {
+            return true;
+        }
+    }
+    return (-error & 0x7F) == -MBEDTLS_ERR_MPI_ALLOC_FAILED ||
+           (-error & 0x7F) == -MBEDTLS_ERR_ASN1_ALLOC_FAILED;
+}
+
 /* An error that Mbed TLS returned. */
 static int unsbi_mbedtls_failed(unsb_mbedtls *tls, int error)
 {
@@ -685,6 +748,9 @@ static int unsbi_mbedtls_failed(unsb_mbedtls *tls, int error)
     if (error == MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED) {
         return unsbi_mbedtls_fail(tls, UNSB_E_ENTROPY, error);
     }
+    if (unsbi_mbedtls_is_memory(error)) {
+        return unsbi_mbedtls_fail(tls, UNSB_E_MBEDTLS_MEMORY, error);
+    }
     if (unsbi_mbedtls_is_certificate(tls, error)) {
         uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
         if (flags == 0 || flags > (uint32_t)INT_MAX) {
@@ -693,6 +759,137 @@ static int unsbi_mbedtls_failed(unsb_mbedtls *tls, int error)
         return unsbi_mbedtls_fail(tls, UNSB_E_CERTIFICATE, flags != 0 ? (int)flags : error);
     }
     return unsbi_mbedtls_fail(tls, UNSB_E_TLS, error);
+}
+
+/* ---- errors, for people ---- */
+
+typedef struct unsbi_mbedtls_text {
+    int number;
+    const char *text;
+} unsbi_mbedtls_text;
+
+/* The most telling reason comes first. */
+static const char *unsbi_mbedtls_certificate_text(int flags)
+{
+    static const unsbi_mbedtls_text texts[] = {
+        {(int)MBEDTLS_X509_BADCERT_CN_MISMATCH, "the server's certificate is for another host"},
+        {(int)MBEDTLS_X509_BADCERT_OTHER, "the server's key is none of those that are pinned"},
+        {(int)MBEDTLS_X509_BADCERT_MISSING, "the server sent no certificate"},
+        {(int)MBEDTLS_X509_BADCERT_EXPIRED, "a certificate of the server has expired"},
+        {(int)MBEDTLS_X509_BADCERT_FUTURE,
+         "a certificate of the server is not valid yet, or the clock is wrong"},
+        {(int)MBEDTLS_X509_BADCERT_BAD_KEY, "a certificate's key is too weak, or of another kind"},
+        {(int)MBEDTLS_X509_BADCERT_BAD_PK, "a certificate's key is of a kind that is not accepted"},
+        {(int)MBEDTLS_X509_BADCERT_BAD_MD, "a certificate's signature uses a hash that is broken"},
+        {(int)(MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |
+               MBEDTLS_X509_BADCERT_NS_CERT_TYPE),
+         "the server's certificate is not for a TLS server"},
+        {(int)MBEDTLS_X509_BADCERT_NOT_TRUSTED,
+         "no authority that is trusted has signed the server's certificate"},
+        {(int)MBEDTLS_X509_BADCERT_REVOKED, "the server's certificate was revoked"}};
+    const int dates = (int)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE);
+    size_t i;
+
+    if (flags < 0) {
+        return "a certificate of the server cannot be read";
+    }
+    if ((flags & dates) == dates) {
+        return "there is no clock to check certificates by";
+    }
+    for (i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if ((flags & texts[i].number) != 0) {
+            return texts[i].text;
+        }
+    }
+    return "the server's certificate is not accepted";
+}
+
+/* RFC 8446 section 6. */
+static const char *unsbi_mbedtls_alert_text(int alert)
+{
+    static const unsbi_mbedtls_text texts[] = {
+        {10, "the server refused: a message came that it did not expect"},
+        {20, "the server refused: a record was damaged on the way"},
+        {22, "the server refused: a record was too large"},
+        {40, "the server refused: it has no cipher, curve or signature in common"},
+        {47, "the server refused: a parameter makes no sense to it"},
+        {48, "the server refused: it does not know the client's authority"},
+        {50, "the server refused: a message was damaged on the way"},
+        {51, "the server refused: a signature or a secret was wrong"},
+        {70, "the server refused: it has no version of TLS in common"},
+        {71, "the server refused: it wants stronger ciphers"},
+        {80, "the server failed by itself"},
+        {86, "the server refused: an attempt with an older version than both have"},
+        {112, "the server refused: it does not know this name"},
+        {116, "the server refused: it asks for a client's certificate"},
+        {120, "the server refused: no application protocol in common"}};
+    size_t i;
+
+    for (i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i].number == alert) {
+            return texts[i].text;
+        }
+    }
+    return "the server refused";
+}
+
+static const char *unsbi_mbedtls_tls_text(int error)
+{
+    static const unsbi_mbedtls_text texts[] = {
+        {MBEDTLS_ERR_SSL_INVALID_MAC, "a record was damaged on the way"},
+        {MBEDTLS_ERR_SSL_INVALID_RECORD,
+         "what came is not TLS, or a record is larger than MBEDTLS_SSL_IN_CONTENT_LEN"},
+        {MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL,
+         "a message does not fit MBEDTLS_SSL_IN_CONTENT_LEN or MBEDTLS_SSL_OUT_CONTENT_LEN"},
+        {MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE, "a message came that has no place there"},
+        {MBEDTLS_ERR_SSL_UNEXPECTED_RECORD, "a record came that has no place there"},
+        {MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE, "the server does what Mbed TLS was built without"},
+#if MBEDTLS_VERSION_MAJOR >= 3
+        {MBEDTLS_ERR_SSL_DECODE_ERROR, "a message of the server cannot be read"},
+        {MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER, "the server chose what was not offered"},
+        {MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE, "there is no cipher, curve or signature in common"},
+        {MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION, "the server has no version of TLS in common"},
+#else
+        {MBEDTLS_ERR_SSL_BAD_HS_SERVER_HELLO, "the server chose what was not offered"},
+        {MBEDTLS_ERR_SSL_BAD_HS_SERVER_KEY_EXCHANGE, "the server's part of the key is wrong"},
+        {MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION, "the server has no version of TLS in common"},
+#endif
+        {MBEDTLS_ERR_SSL_INTERNAL_ERROR, "Mbed TLS failed by itself"}};
+    size_t i;
+
+    for (i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i].number == error) {
+            return texts[i].text;
+        }
+    }
+    return "TLS failed: see the number in `error`";
+}
+
+UNSBI_MBEDTLS_FN const char *unsb_mbedtls_error_text(const unsb_mbedtls *tls)
+{
+    switch (tls->code) {
+    case UNSB_OK:
+        return "";
+    case UNSB_E_CERTIFICATE:
+        return unsbi_mbedtls_certificate_text(tls->error);
+    case UNSB_E_TLS:
+        return tls->error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE
+                   ? unsbi_mbedtls_alert_text(tls->alert)
+                   : unsbi_mbedtls_tls_text(tls->error);
+    case UNSB_E_ENTROPY:
+        return "there is no true randomness: see unsb_mbedtls_config.entropy";
+    case UNSB_E_TRUST:
+        return "there is nothing to trust: neither anchors nor pins";
+    case UNSB_E_MBEDTLS_MEMORY:
+        return "Mbed TLS found no memory";
+    case UNSB_E_MBEDTLS_CONFIG:
+        return tls->error == UNSB_MBEDTLS_PINS ? "pins without their number, or the other way round"
+                                               : "there is no inner transport";
+    default:
+        return tls->error == MBEDTLS_ERR_SSL_CONN_EOF
+                   ? "the stream was cut off: it ended without close_notify"
+                   : "the layer below TLS failed";
+    }
 }
 
 /* ---- moving records: what Mbed TLS calls ---- */
@@ -719,9 +916,9 @@ static int unsbi_mbedtls_push(void *context, const unsigned char *data, size_t s
     return count;
 }
 
-static int unsbi_mbedtls_pull(void *context, unsigned char *data, size_t size)
+/* What the inner transport has: bytes, or Mbed TLS's number for why there are none. */
+static int unsbi_mbedtls_fetch(unsb_mbedtls *tls, unsigned char *data, size_t size)
 {
-    unsb_mbedtls *tls = (unsb_mbedtls *)context;
     const unsb_transport *inner = &tls->config.inner;
     int count = tls->recv_failure;
 
@@ -730,6 +927,7 @@ static int unsbi_mbedtls_pull(void *context, unsigned char *data, size_t size)
         count = inner->vtable->recv(inner->context, data, size);
     }
     if (count == 0) {
+        tls->starved = true;
         return MBEDTLS_ERR_SSL_WANT_READ;
     }
     if (count < 0) {
@@ -739,13 +937,160 @@ static int unsbi_mbedtls_pull(void *context, unsigned char *data, size_t size)
     return count;
 }
 
+/* >>joining
+ *
+ * A message of the handshake may be cut anywhere into records (RFC 8446 section 5.1), which Mbed
+ * TLS 2.28 takes for an error, and 3.6 does where the first piece is shorter than a message's
+ * header. While records are in the clear, and bear no protection, each message is handed on as one
+ * record: its header is made as soon as the message's own is there, and then only the headers
+ * within it are left out, so nothing needs to be stored. All else passes as it is, and from the
+ * first record of another kind on, other than an alert, everything: in TLS 1.2 what follows
+ * ChangeCipherSpec, in 1.3 what follows ServerHello. */
+
+/* Gets the header of the next record, and judges whether its content is to be joined: > 0, it is
+ * there; else Mbed TLS's number. */
+static int unsbi_mbedtls_next(unsb_mbedtls *tls)
+{
+    unsbi_mbedtls_joiner *join = &tls->join;
+    unsigned length;
+
+    while (join->have < sizeof join->in) {
+        int count = unsbi_mbedtls_fetch(tls, join->in + join->have, sizeof join->in - join->have);
+        if (count <= 0) {
+            return count;
+        }
+        join->have = (uint8_t)(join->have + count);
+    }
+    join->have = 0;
+    length = (unsigned)join->in[3] << 8 | join->in[4];
+    join->record = (uint16_t)length;
+    if (join->in[0] == MBEDTLS_SSL_MSG_HANDSHAKE && length > 0 && length <= 16384) {
+        return 1;
+    }
+    if (join->made != 0 || join->message != 0 || join->begun != 0) {
+        return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE; /* it breaks off */
+    }
+    join->off = join->in[0] != MBEDTLS_SSL_MSG_ALERT;
+    join->made = join->record;
+    memcpy(join->head, join->in, sizeof join->in);
+    join->size = sizeof join->in;
+    join->out = 0;
+    return 1;
+}
+
+/* Makes the header of a record for what comes, and hands on a message's own, if one begins: > 0, it
+ * is there, or more of that must be read; else Mbed TLS's number. */
+static int unsbi_mbedtls_make(unsb_mbedtls *tls)
+{
+    unsbi_mbedtls_joiner *join = &tls->join;
+    unsigned made, own = 0;
+
+    if (join->message == 0) {
+        size_t most = 4u - join->begun;
+        int count;
+        most = most < join->record ? most : join->record;
+        count = unsbi_mbedtls_fetch(tls, join->head + 5 + join->begun, most);
+        if (count <= 0) {
+            return count;
+        }
+        join->record = (uint16_t)(join->record - (unsigned)count);
+        join->begun = (uint8_t)(join->begun + count);
+        if (join->begun < 4) {
+            return 1;
+        }
+        join->begun = 0;
+        own = 4;
+        join->message = own + ((uint32_t)join->head[6] << 16 | (uint32_t)join->head[7] << 8 |
+                               join->head[8]);
+    }
+    made = join->message < 16384 ? (unsigned)join->message : 16384u;
+    memcpy(join->head, join->in, 3);
+    join->head[3] = (uint8_t)(made >> 8);
+    join->head[4] = (uint8_t)(made & 0xFFu);
+    join->size = (uint8_t)(5 + own);
+    join->out = 0;
+    join->message -= made;
+    join->made = (uint16_t)(made - own);
+    return 1;
+}
+
+static int unsbi_mbedtls_pull(void *context, unsigned char *data, size_t size)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    unsbi_mbedtls_joiner *join = &tls->join;
+    int count = 1;
+
+    while (count > 0) {
+        if (join->out < join->size) {
+            size_t left = (size_t)(join->size - join->out);
+            size = size < left ? size : left;
+            memcpy(data, join->head + join->out, size);
+            join->out = (uint8_t)(join->out + size);
+            return (int)size;
+        }
+        if (join->off) {
+            return unsbi_mbedtls_fetch(tls, data, size);
+        }
+        if (join->record == 0) {
+            count = unsbi_mbedtls_next(tls);
+        } else if (join->made == 0) {
+            count = unsbi_mbedtls_make(tls);
+        } else {
+            size = size < join->made ? size : join->made;
+            size = size < join->record ? size : join->record;
+            count = unsbi_mbedtls_fetch(tls, data, size);
+            if (count > 0) {
+                join->made = (uint16_t)(join->made - (unsigned)count);
+                join->record = (uint16_t)(join->record - (unsigned)count);
+            }
+            return count;
+        }
+    }
+    return count;
+}
+
+/* ---- reading and writing ---- */
+
+static void unsbi_mbedtls_forget(unsb_mbedtls *tls)
+{
+    mbedtls_ssl_session_free(&tls->session);
+    unsbi_mbedtls_zero(&tls->session, sizeof tls->session);
+    tls->has_session = false;
+}
+
+/* Mbed TLS has a ticket, with which this session can be resumed. */
+static void unsbi_mbedtls_keep(unsb_mbedtls *tls)
+{
+    if (!tls->config.no_resumption) {
+        unsbi_mbedtls_forget(tls);
+        tls->has_session = mbedtls_ssl_get_session(&tls->ssl, &tls->session) == 0;
+        tls->is_ticket = tls->tls13;
+        if (!tls->has_session) {
+            unsbi_mbedtls_forget(tls);
+        }
+    }
+}
+
+/* Writes; a ticket of TLS 1.3 that Mbed TLS had left to look at comes first. */
+static int unsbi_mbedtls_write(unsb_mbedtls *tls, const void *data, size_t size)
+{
+    int rc = mbedtls_ssl_write(&tls->ssl, (const unsigned char *)data, size);
+#if UNSBI_MBEDTLS_TICKETS
+    if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
+        unsbi_mbedtls_keep(tls);
+        rc = mbedtls_ssl_write(&tls->ssl, (const unsigned char *)data, size);
+    }
+#endif
+    return rc;
+}
+
 /* Sends on what waits: > 0, all is out; 0, not now; < 0, an error. An empty write does that and
  * nothing else while a record waits; and without it the next record would be taken for that one. */
 static int unsbi_mbedtls_flush(unsb_mbedtls *tls)
 {
     int rc = 0;
     if (tls->unsent) {
-        rc = mbedtls_ssl_write(&tls->ssl, (const unsigned char *)"", 0);
+        rc = unsbi_mbedtls_write(tls, "", 0);
     }
     if (tls->send_failure != 0) {
         return tls->send_failure;
@@ -784,10 +1129,14 @@ static int unsbi_mbedtls_check(unsb_mbedtls *tls, const char *host, uint16_t por
     size_t size;
 
     if (config->inner.vtable == NULL) {
-        return unsbi_mbedtls_fail(tls, UNSB_E_MBEDTLS_CONFIG, MBEDTLS_ERR_SSL_BAD_INPUT_DATA);
+        return unsbi_mbedtls_fail(tls, UNSB_E_MBEDTLS_CONFIG, UNSB_MBEDTLS_NO_INNER);
     }
-    if (config->anchors == NULL && (config->pins == NULL || config->pin_count == 0)) {
+    if (config->anchors != NULL ? config->anchors->raw.p == NULL
+                                : config->pins == NULL || config->pin_count == 0) {
         return unsbi_mbedtls_fail(tls, UNSB_E_TRUST, 0);
+    }
+    if ((config->pins == NULL) != (config->pin_count == 0)) {
+        return unsbi_mbedtls_fail(tls, UNSB_E_MBEDTLS_CONFIG, UNSB_MBEDTLS_PINS);
     }
     if (!unsbi_mbedtls_host(host, name, tls->address, &tls->address_size) || strlen(host) > 256) {
         return unsbi_mbedtls_fail(tls, UNSB_E_CERTIFICATE, MBEDTLS_X509_BADCERT_CN_MISMATCH);
@@ -805,7 +1154,14 @@ static int unsbi_mbedtls_check(unsb_mbedtls *tls, const char *host, uint16_t por
 /* What this port insists on, in `ssl_config`. */
 static void unsbi_mbedtls_restrict(unsb_mbedtls *tls)
 {
-    static const int suites[] = {MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    static const int suites[] = {
+#if UNSBI_MBEDTLS_TLS13
+                                 MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+                                 MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+                                 MBEDTLS_TLS1_3_AES_128_CCM_SHA256,
+#endif
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
                                  MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
                                  MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
                                  MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -832,9 +1188,42 @@ static void unsbi_mbedtls_restrict(unsb_mbedtls *tls)
     mbedtls_ssl_conf_ciphersuites(config, suites);
     mbedtls_ssl_conf_cert_profile(config, &profile);
 #if MBEDTLS_VERSION_NUMBER >= 0x03020000
-    /* The defaults of 3.x for curves and for signatures in the handshake are strict enough. */
+    {
+        /* what Mbed TLS was built without is left out; as are its default's odd curves */
+        static const uint16_t groups[] = {
+            MBEDTLS_SSL_IANA_TLS_GROUP_X25519, MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+            MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1,
+            MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
+        mbedtls_ssl_conf_groups(config, groups);
+    }
+#if defined(MBEDTLS_SSL_PROTO_TLS1_2)
     mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
-    mbedtls_ssl_conf_max_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    if (!UNSBI_MBEDTLS_TLS13 || tls->config.no_tls13) {
+        mbedtls_ssl_conf_max_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    }
+#endif
+#if UNSBI_MBEDTLS_TLS13
+    {
+        /* Mbed TLS offers PSS in one list for both versions, and refuses it in TLS 1.2. So it comes
+         * last, because most servers go by the client's order. */
+        static const uint16_t signatures[] = {
+            MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+            MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+            MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+            MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+            MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,    MBEDTLS_TLS1_3_SIG_NONE};
+        mbedtls_ssl_conf_sig_algs(config, signatures);
+    }
+    /* never a session's secret alone, without a new exchange of keys */
+    mbedtls_ssl_conf_tls13_key_exchange_modes(config,
+                                              MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
+#endif
+#if UNSBI_MBEDTLS_TICKETS && MBEDTLS_VERSION_NUMBER >= 0x03060100
+    if (!tls->config.no_resumption) {
+        mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+            config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+    }
+#endif
 #else
     mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_max_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
@@ -880,8 +1269,14 @@ static int unsbi_mbedtls_set_up(unsb_mbedtls *tls, const char *name)
     int rc;
 
 #if UNSBI_MBEDTLS_PSA
-    if (psa_crypto_init() != PSA_SUCCESS) {
-        return MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+    {
+        psa_status_t status = psa_crypto_init(); /* again: it does nothing */
+        if (status == PSA_ERROR_INSUFFICIENT_MEMORY) {
+            return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+        }
+        if (status != PSA_SUCCESS) {
+            return MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+        }
     }
 #endif
     rc = mbedtls_ctr_drbg_seed(&tls->random, unsbi_mbedtls_entropy, tls, NULL, 0);
@@ -924,13 +1319,9 @@ static void unsbi_mbedtls_offer_session(unsb_mbedtls *tls)
         return;
     }
     tls->offered = mbedtls_ssl_set_session(&tls->ssl, &tls->session) == 0;
-}
-
-static void unsbi_mbedtls_forget(unsb_mbedtls *tls)
-{
-    mbedtls_ssl_session_free(&tls->session);
-    unsbi_mbedtls_zero(&tls->session, sizeof tls->session);
-    tls->has_session = false;
+    if (tls->is_ticket) {
+        unsbi_mbedtls_forget(tls); /* RFC 8446 appendix C.4: once, or others can tell who it is */
+    }
 }
 
 /* The inner transport is connected: starts Mbed TLS anew. */
@@ -949,6 +1340,7 @@ static int unsbi_mbedtls_start(unsb_mbedtls *tls, const char *host)
     mbedtls_entropy_init(&tls->entropy);
 #endif
     tls->started = true;
+    memset(&tls->join, 0, sizeof tls->join);
     rc = unsbi_mbedtls_set_up(tls, name);
     if (rc != 0) {
         return unsbi_mbedtls_failed(tls, rc);
@@ -971,14 +1363,15 @@ static int unsbi_mbedtls_opened(unsb_mbedtls *tls)
         return unsbi_mbedtls_failed(tls, UNSBI_MBEDTLS_BAD_CERTIFICATE);
     }
     tls->state = UNSBI_MBEDTLS_OPEN;
-    if (tls->config.no_resumption) {
-        return UNSB_OK;
-    }
-    /* Also when it was resumed: the server may have sent a new ticket. Its age counts on. */
-    unsbi_mbedtls_forget(tls);
-    tls->has_session = mbedtls_ssl_get_session(&tls->ssl, &tls->session) == 0;
-    if (!tls->has_session) {
+#if UNSBI_MBEDTLS_TLS13
+    tls->tls13 = mbedtls_ssl_get_version_number(&tls->ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
+#endif
+    /* Also when it was resumed: the server may have sent a new ticket. Its age counts on. With TLS
+     * 1.3 tickets come later. */
+    if (tls->tls13) {
         unsbi_mbedtls_forget(tls);
+    } else {
+        unsbi_mbedtls_keep(tls);
     }
     if (!tls->resumed) {
         tls->session_time = unsbi_mbedtls_time(tls);
@@ -1011,10 +1404,12 @@ static int unsbi_mbedtls_connect(void *context, const char *host, uint16_t port)
     tls->steps = UNSBI_MBEDTLS_STEPS;
     switch (tls->state) {
     case UNSBI_MBEDTLS_IDLE:
+        tls->code = 0;
         tls->error = 0;
         tls->alert = 0;
         tls->resumed = false;
         tls->x509 = 0;
+        tls->tls13 = false;
         rc = unsbi_mbedtls_check(tls, host, port);
         if (rc != UNSB_OK) {
             return rc;
@@ -1067,7 +1462,7 @@ static int unsbi_mbedtls_send(void *context, const void *data, size_t size)
     if (most > 0 && size > (size_t)most) {
         size = (size_t)most;
     }
-    rc = mbedtls_ssl_write(&tls->ssl, (const unsigned char *)data, size);
+    rc = unsbi_mbedtls_write(tls, data, size);
     /* Mbed TLS has made a record of the bytes, so they are taken; what the inner transport does not
      * take now goes out with the next call, and an error is its result. */
     if (rc == (int)size || tls->unsent) {
@@ -1099,10 +1494,28 @@ static int unsbi_mbedtls_recv(void *context, void *data, size_t size)
     if (tls->send_failure == 0) {
         (void)unsbi_mbedtls_flush(tls);
     }
+    tls->computing = false;
     while (tls->failure == 0) {
-        int rc = mbedtls_ssl_read(&tls->ssl, (unsigned char *)data, size);
+        int rc;
+        tls->starved = false;
+        rc = mbedtls_ssl_read(&tls->ssl, (unsigned char *)data, size);
         if (rc > 0) {
             return rc;
+        }
+#if UNSBI_MBEDTLS_TICKETS
+        if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
+            unsbi_mbedtls_keep(tls);
+            rc = MBEDTLS_ERR_SSL_WANT_READ;
+        }
+#endif
+        /* There is more to be done with what came: a ticket, or what follows it in its record. */
+        if (rc == MBEDTLS_ERR_SSL_WANT_READ && !tls->starved && tls->recv_failure == 0) {
+            tls->computing = tls->steps <= 0;
+            if (tls->computing) {
+                return 0;
+            }
+            tls->steps--;
+            continue;
         }
         if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
             tls->ended = true;
@@ -1123,26 +1536,9 @@ static int unsbi_mbedtls_recv(void *context, void *data, size_t size)
     return tls->failure;
 }
 
-static void unsbi_mbedtls_close(void *context)
+/* Releases all that the connection holds, and the session, if it cannot be resumed. */
+static void unsbi_mbedtls_release(unsb_mbedtls *tls)
 {
-    unsb_mbedtls *tls = (unsb_mbedtls *)context;
-    const unsb_transport *inner = &tls->config.inner;
-
-    if (tls->state == UNSBI_MBEDTLS_IDLE) {
-        return;
-    }
-    /* Says goodbye with close_notify, as far as the inner transport takes it at once. */
-    tls->steps = UNSBI_MBEDTLS_STEPS;
-    if (tls->state == UNSBI_MBEDTLS_OPEN && tls->failure == 0 && tls->send_failure == 0 &&
-        unsbi_mbedtls_flush(tls) > 0) {
-        (void)mbedtls_ssl_close_notify(&tls->ssl);
-    }
-    if (tls->state == UNSBI_MBEDTLS_HANDSHAKE && tls->offered) {
-        tls->has_session = false; /* given up within the handshake: not again */
-    }
-    if (inner->vtable != NULL) {
-        inner->vtable->close(inner->context);
-    }
     if (tls->started) {
         mbedtls_ssl_free(&tls->ssl);
         mbedtls_ssl_config_free(&tls->ssl_config);
@@ -1168,7 +1564,48 @@ static void unsbi_mbedtls_close(void *context)
     tls->send_failure = 0;
     tls->recv_failure = 0;
     tls->refused = 0;
+    unsbi_mbedtls_zero(&tls->join, sizeof tls->join);
     tls->state = UNSBI_MBEDTLS_IDLE;
+}
+
+static void unsbi_mbedtls_close(void *context)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    const unsb_transport *inner = &tls->config.inner;
+
+    if (tls->state == UNSBI_MBEDTLS_IDLE) {
+        return;
+    }
+    /* Says goodbye with close_notify, as far as the inner transport takes it at once. */
+    tls->steps = UNSBI_MBEDTLS_STEPS;
+    if (tls->state == UNSBI_MBEDTLS_OPEN && tls->failure == 0 && tls->send_failure == 0 &&
+        unsbi_mbedtls_flush(tls) > 0) {
+        (void)mbedtls_ssl_close_notify(&tls->ssl);
+    }
+    if (tls->state == UNSBI_MBEDTLS_HANDSHAKE && tls->offered) {
+        tls->has_session = false; /* given up within the handshake: not again */
+    }
+    if (inner->vtable != NULL) {
+        inner->vtable->close(inner->context);
+    }
+    unsbi_mbedtls_release(tls);
+}
+
+/* The session stays with the parent: both offering it would tell others that they are one. */
+static void unsbi_mbedtls_drop(void *context)
+{
+    unsb_mbedtls *tls = (unsb_mbedtls *)context;
+    const unsb_transport *inner = &tls->config.inner;
+
+    if (tls->state != UNSBI_MBEDTLS_IDLE && inner->vtable != NULL) {
+        if (inner->vtable->drop != NULL) {
+            inner->vtable->drop(inner->context);
+        } else {
+            inner->vtable->close(inner->context);
+        }
+    }
+    tls->has_session = false;
+    unsbi_mbedtls_release(tls);
 }
 
 /* What the inner transport must wait for, so that what the client waits for can happen. `*ready`:
@@ -1189,7 +1626,7 @@ static int unsbi_mbedtls_translate(const unsb_mbedtls *tls, int interest, bool *
         wanted = wanted != 0 ? wanted : UNSB_READABLE;
     } else {
         if ((interest & UNSB_READABLE) != 0) {
-            *ready = tls->ended || mbedtls_ssl_get_bytes_avail(&tls->ssl) > 0;
+            *ready = tls->ended || tls->computing || mbedtls_ssl_get_bytes_avail(&tls->ssl) > 0;
             wanted |= UNSB_READABLE;
         }
         if ((interest & UNSB_WRITABLE) != 0) {
@@ -1223,21 +1660,23 @@ static int unsbi_mbedtls_wait(void *context, int interest, uint32_t timeout_ms)
 }
 
 static const unsb_transport_class unsbi_mbedtls_class = {
-    unsbi_mbedtls_connect, unsbi_mbedtls_send, unsbi_mbedtls_recv,
-    unsbi_mbedtls_close,   unsbi_mbedtls_wait, unsbi_mbedtls_interest, NULL};
+    unsbi_mbedtls_connect, unsbi_mbedtls_send,     unsbi_mbedtls_recv, unsbi_mbedtls_close,
+    unsbi_mbedtls_wait,    unsbi_mbedtls_interest, unsbi_mbedtls_drop};
 
 static const unsb_transport_class unsbi_mbedtls_class_without_wait = {
-    unsbi_mbedtls_connect, unsbi_mbedtls_send, unsbi_mbedtls_recv, unsbi_mbedtls_close, NULL,
-    unsbi_mbedtls_interest, NULL};
+    unsbi_mbedtls_connect, unsbi_mbedtls_send,     unsbi_mbedtls_recv, unsbi_mbedtls_close,
+    NULL,                  unsbi_mbedtls_interest, unsbi_mbedtls_drop};
 
 UNSBI_MBEDTLS_FN unsb_transport unsb_mbedtls_transport(unsb_mbedtls *tls,
                                                        const unsb_mbedtls_config *config)
 {
     unsb_transport transport;
     memset(tls, 0, sizeof *tls);
-    tls->config = *config;
+    if (config != NULL) {
+        tls->config = *config;
+    }
     transport.vtable = &unsbi_mbedtls_class;
-    if (config->inner.vtable == NULL || config->inner.vtable->wait == NULL) {
+    if (tls->config.inner.vtable == NULL || tls->config.inner.vtable->wait == NULL) {
         transport.vtable = &unsbi_mbedtls_class_without_wait;
     }
     transport.context = tls;

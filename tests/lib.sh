@@ -96,18 +96,19 @@ stop_servers() {
 # What is fetched or built once and kept between runs. Nothing in it is needed but time.
 CACHE=${UNSB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/unsandbox-tests}
 
-# source_package NAME DIR: the sources of a Debian package, its patches applied, unpacked as DIR (a
-# full path; in $CACHE, as it is done only once). apt checks the signatures; the machine's own lists
-# and sources are neither read nor changed.
+# source_package NAME DIR [SUITE]: the sources of a Debian package (of SUITE; bookworm), its patches
+# applied, unpacked as DIR (a full path; in $CACHE, as it is done only once). apt checks the
+# signatures; the machine's own lists and sources are neither read nor changed.
 source_package() {
     [ ! -d "$2" ] || return 0
     need "to fetch the sources of $1" "command -v dpkg-source" dpkg-dev \
         "test -e /usr/share/keyrings/debian-archive-keyring.gpg" debian-archive-keyring
-    lists=$CACHE/apt
+    release=${3:-bookworm}
+    lists=$CACHE/apt.$release
     unpack=$2.$$
     mkdir -p "$lists/partial" "$unpack/parts" || return 1
-    printf 'deb-src [signed-by=%s] http://deb.debian.org/debian bookworm main\n' \
-        /usr/share/keyrings/debian-archive-keyring.gpg >"$unpack/sources.list"
+    printf 'deb-src [signed-by=%s] http://deb.debian.org/debian %s main\n' \
+        /usr/share/keyrings/debian-archive-keyring.gpg "$release" >"$unpack/sources.list"
     # User root: the one that apt takes otherwise may not write here. The lists may be missing, old,
     # or being fetched by another run.
     (

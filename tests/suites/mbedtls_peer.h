@@ -6,6 +6,10 @@
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
+#if MBEDTLS_VERSION_MAJOR >= 3
+#include <psa/crypto.h>
+#endif
 
 typedef enum tls_peer_end {
     TLS_PEER_NOTIFY, /* close_notify, as it should be */
@@ -223,7 +227,23 @@ static inline void tls_peer_serve(peer *p, int fd)
     mbedtls_ssl_free(&ssl);
 }
 
-static inline void tls_peer_start(tls_peer *t, const char *certificate, const char *key)
+static inline int tls_peer_load(tls_peer *t, const char *certificate, const char *key)
+{
+    int rc = mbedtls_x509_crt_parse_file(&t->certificate, certificate);
+
+#if MBEDTLS_VERSION_MAJOR >= 3
+    if (rc == 0)
+        rc = psa_crypto_init();
+    return rc != 0 ? rc
+                   : mbedtls_pk_parse_keyfile(&t->key, key, NULL, mbedtls_ctr_drbg_random,
+                                              &t->random);
+#else
+    return rc != 0 ? rc : mbedtls_pk_parse_keyfile(&t->key, key, NULL);
+#endif
+}
+
+/* The version is one; without `tls13` it is TLS 1.2. */
+static inline void tls_peer_start(tls_peer *t, const char *certificate, const char *key, bool tls13)
 {
     memset(t, 0, sizeof *t);
     mbedtls_x509_crt_init(&t->certificate);
@@ -232,13 +252,23 @@ static inline void tls_peer_start(tls_peer *t, const char *certificate, const ch
     mbedtls_ctr_drbg_init(&t->random);
     mbedtls_ssl_config_init(&t->config);
     if (mbedtls_ctr_drbg_seed(&t->random, mbedtls_entropy_func, &t->entropy, NULL, 0) != 0 ||
-        mbedtls_x509_crt_parse_file(&t->certificate, certificate) != 0 ||
-        mbedtls_pk_parse_keyfile(&t->key, key, NULL) != 0 ||
+        tls_peer_load(t, certificate, key) != 0 ||
         mbedtls_ssl_config_defaults(&t->config, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_STREAM,
                                     MBEDTLS_SSL_PRESET_DEFAULT) != 0 ||
         mbedtls_ssl_conf_own_cert(&t->config, &t->certificate, &t->key) != 0)
         fail_msg("no TLS server");
     mbedtls_ssl_conf_rng(&t->config, mbedtls_ctr_drbg_random, &t->random);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    {
+        mbedtls_ssl_protocol_version version =
+            tls13 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2;
+        mbedtls_ssl_conf_min_tls_version(&t->config, version);
+        mbedtls_ssl_conf_max_tls_version(&t->config, version);
+    }
+#else
+    if (tls13)
+        fail_msg("this Mbed TLS has no TLS 1.3");
+#endif
     /* asks again and again, whatever the client says */
     mbedtls_ssl_conf_renegotiation(&t->config, MBEDTLS_SSL_RENEGOTIATION_ENABLED);
     mbedtls_ssl_conf_renegotiation_enforced(&t->config, MBEDTLS_SSL_RENEGOTIATION_NOT_ENFORCED);

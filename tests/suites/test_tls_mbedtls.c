@@ -7,6 +7,7 @@
 
 #define PORT_NAME "tls_mbedtls"
 #define DETAIL(bearssl, mbedtls) (mbedtls)
+#define PORT_TLS13 UNSBI_MBEDTLS_TLS13
 
 static struct {
     unsb_mbedtls tls;

@@ -36,6 +36,9 @@ def make_context(mode, certificate):
     context.maximum_version = version
     if mode == 'tls1.3':
         context.minimum_version = version
+    if mode != 'own':
+        # the client's order counts, for signatures too
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     context.load_cert_chain(certificate + '.pem', certificate + '.key')
     return context
 

@@ -1,13 +1,19 @@
 /* What every TLS port must do: the same tests for each. The file that includes it has the port:
  * PORT_NAME, DETAIL, `port` with its `config` and `tls`, the functions port_...(), in PORT_TESTS
- * those that it alone needs, and in PORT_OTHERWISE the chains of x509_chains.py that its library
- * judges otherwise than their list has it, by name: {"name", verdict, "why"}, ... */
+ * those that it alone needs, in PORT_OTHERWISE the chains of x509_chains.py that its library judges
+ * otherwise than their list has it, by name: {"name", verdict, "why"}, ..., and PORT_TLS13 1 if it
+ * speaks TLS 1.3. Such a port is tested against servers of TLS 1.2, and where the environment has
+ * UNSB_TEST_TLS=1.3, against those of 1.3. */
 #ifndef TLS_SUITE_H
 #define TLS_SUITE_H
 
 #include "unsandbox_x509.h"
 #include "mbedtls_peer.h"
 #include "x509_cases.h"
+
+#ifndef PORT_TLS13
+#define PORT_TLS13 0
+#endif
 
 /* ======================================================================
  * >>servers  One for each certificate; see tls_server.py
@@ -46,7 +52,8 @@
     X(static, "static:rsa")                                                                        \
     X(ipv6, "ipv6:address")                                                                        \
     X(ipv6_others, "ipv6:text")                                                                    \
-    X(cbc, "cbc:rsa")
+    X(cbc, "cbc:rsa")                                                                              \
+    X(own, "own:rsa")
 
 #define SERVER_INDEX(name, text) SERVER_##name,
 #define SERVER_TEXT(name, text) text,
@@ -65,9 +72,17 @@ static const char *made(const char *name)
     return p;
 }
 
+static bool by_tls13(void)
+{
+    const char *version = getenv("UNSB_TEST_TLS");
+
+    return PORT_TLS13 && version != NULL && strcmp(version, "1.3") == 0;
+}
+
 static void servers_start(void)
 {
     static const char *const texts[] = {SERVERS(SERVER_TEXT)};
+    static char other[SERVER_COUNT][32];
     const char *argv[8 + SERVER_COUNT] = {"python3", "-B", "-W", "ignore", "suites/tls_server.py"};
     char folder[600], log[600], *text, *next;
     size_t i;
@@ -76,8 +91,13 @@ static void servers_start(void)
     (void)snprintf(log, sizeof log, "%s", scratch("tls.log"));
     argv[5] = folder;
     argv[6] = log;
-    for (i = 0; i < SERVER_COUNT; i++)
+    for (i = 0; i < SERVER_COUNT; i++) {
         argv[7 + i] = texts[i];
+        if (by_tls13() && strncmp(texts[i], "tls1.2:", 7) == 0) {
+            (void)snprintf(other[i], sizeof other[i], "tls1.3:%s", texts[i] + 7);
+            argv[7 + i] = other[i];
+        }
+    }
     argv[7 + SERVER_COUNT] = NULL;
     service_start_python(&servers, argv);
     next = text = read_text(scratch("tls.log.ports"));
@@ -533,11 +553,13 @@ static void chains(void **state)
 
 static void old_and_weak_servers(void **state)
 {
+    /* they find no cipher for their version; or, told of the client's, refuse at once */
+    enum { OLD = PORT_TLS13 ? 256 + 70 : 256 + 40 };
     static const verdict list[] = {
-        /* they find no cipher for their version */
-        {"TLS 1.0", SERVER_tls10, "good.test", ROOTS, 0, 0, UNSB_E_TLS, 256 + 40},
-        {"TLS 1.1", SERVER_tls11, "good.test", ROOTS, 0, 0, UNSB_E_TLS, 256 + 40},
-        {"TLS 1.3 alone", SERVER_tls13, "good.test", ROOTS, 0, 0, UNSB_E_TLS, 256 + 70},
+        {"TLS 1.0", SERVER_tls10, "good.test", ROOTS, 0, 0, UNSB_E_TLS, OLD},
+        {"TLS 1.1", SERVER_tls11, "good.test", ROOTS, 0, 0, UNSB_E_TLS, OLD},
+        {"TLS 1.3 alone", SERVER_tls13, "good.test", ROOTS, 0, 0, PORT_TLS13 ? UNSB_OK : UNSB_E_TLS,
+         PORT_TLS13 ? 0 : 256 + 70},
         {"NULL ciphers", SERVER_null, "good.test", ROOTS, 0, 0, UNSB_E_TLS, 256 + 40},
         {"RSA key exchange", SERVER_static, "good.test", ROOTS, 0, 0, UNSB_E_TLS, 256 + 40},
         {"CBC ciphers", SERVER_cbc, "good.test", ROOTS, 0, 0, UNSB_E_TLS, 256 + 40}};
@@ -674,12 +696,15 @@ static void hello_vector(const hello *h, size_t *at, const uint16_t *list, size_
 
 static void hello_check(const hello *h, const char *name)
 {
-    /* the last two are no suites (RFC 5746 section 3.3, RFC 7507) */
-    static const uint16_t suites[] = {0xCCA9, 0xCCA8, 0xC02B, 0xC02F, 0xC02C,
-                                      0xC030, 0xC0AC, 0xC0AD, 0x00FF, 0x5600};
-    /* SHA-256, SHA-384, SHA-512 with RSA (1) and ECDSA (3) */
-    static const uint16_t signatures[] = {0x0401, 0x0501, 0x0601, 0x0403, 0x0503, 0x0603};
-    static const uint16_t groups[] = {23, 24, 25, 29};
+    /* two are no suites (RFC 5746 section 3.3, RFC 7507); those of TLS 1.3 are last */
+    static const uint16_t suites[] = {0xCCA9, 0xCCA8, 0xC02B, 0xC02F, 0xC02C, 0xC030, 0xC0AC,
+                                      0xC0AD, 0x00FF, 0x5600, 0x1301, 0x1302, 0x1303, 0x1304};
+    /* SHA-256, SHA-384, SHA-512 with RSA (1) and ECDSA (3); and with RSA by PSS */
+    static const uint16_t signatures[] = {0x0401, 0x0501, 0x0601, 0x0403, 0x0503,
+                                          0x0603, 0x0804, 0x0805, 0x0806};
+    static const uint16_t groups[] = {23, 24, 25, 29}, versions[] = {0x0303, 0x0304};
+    const size_t suite_count = COUNT(suites) - (PORT_TLS13 ? 0 : 4);
+    const size_t signature_count = COUNT(signatures) - (PORT_TLS13 ? 0 : 3);
     bool has_groups = false, has_signatures = false, has_name = false;
     size_t at = 0, end;
 
@@ -691,7 +716,7 @@ static void hello_check(const hello *h, const char *name)
     at += 32;
     end = hello_number(h, &at, 1);
     at += end; /* the session */
-    hello_vector(h, &at, suites, COUNT(suites), "suite");
+    hello_vector(h, &at, suites, suite_count, "suite");
     assert_int_equal(hello_number(h, &at, 2), 0x0100); /* one compression: none */
     end = hello_number(h, &at, 2);
     for (end += at; at < end;) {
@@ -711,7 +736,13 @@ static void hello_check(const hello *h, const char *name)
             hello_vector(h, &at, groups, COUNT(groups), "group");
         } else if (type == 13) {
             has_signatures = true;
-            hello_vector(h, &at, signatures, COUNT(signatures), "signature");
+            hello_vector(h, &at, signatures, signature_count, "signature");
+        } else if (type == 43) { /* supported_versions (RFC 8446 section 4.2.1) */
+            assert_true(PORT_TLS13);
+            for (at++; at < next;)
+                assert_true(is_among(hello_number(h, &at, 2), versions, COUNT(versions)));
+        } else if (type == 45) { /* psk_key_exchange_modes: with a new exchange of keys (1) alone */
+            assert_int_equal(hello_number(h, &at, 2), 0x0101);
         } else {
             at = next;
         }
@@ -867,7 +898,9 @@ static void odd_records(void **state)
     for (i = 0; i < COUNT(ways) * 4; i++) {
         unsigned way = i / 4;
         int rc;
-        tls_peer_start(&t, made("ecdsa.pem"), made("ecdsa.key"));
+        if (by_tls13() && ways[way].hello_request)
+            continue; /* which 1.3 has not */
+        tls_peer_start(&t, made("ecdsa.pem"), made("ecdsa.key"), by_tls13());
         t.piece = ways[way].piece;
         t.empty = ways[way].empty;
         t.hello_request = ways[way].hello_request;
@@ -911,7 +944,7 @@ static void ends_of_the_stream(void **state)
     call.path = "/";
     for (i = 0; i < COUNT(ends) * 4; i++) {
         unsigned way = i / 4;
-        tls_peer_start(&t, made("ecdsa.pem"), made("ecdsa.key"));
+        tls_peer_start(&t, made("ecdsa.pem"), made("ecdsa.key"), by_tls13());
         t.end = ends[way].end;
         ask_peer(&t, i % 2 != 0, 0);
         /* a body without a length: only the end of the stream says where it ends */
