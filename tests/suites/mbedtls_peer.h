@@ -29,7 +29,9 @@ typedef struct tls_peer {
     unsigned empty;     /* empty records before each of these */
     bool hello_request; /* before each, too */
     bool warning;       /* an alert that means nothing, likewise */
-    size_t fragment; /* bytes of the handshake in each record, while it is in the clear; 0: all */
+    size_t cut;         /* messages of the handshake in the clear go out in records of so many bytes; 0:
+                           as they are */
+    bool break_off;     /* and after the first such record comes one of another kind */
     tls_peer_end end;
     /* seen in the last connection, when it is over */
     int failure;         /* Mbed TLS's number */
@@ -37,12 +39,11 @@ typedef struct tls_peer {
     unsigned handshakes; /* records of handshakes after the handshake */
     /* private */
     int fd;
-    bool open;
+    bool open, ciphered;
     uint8_t head[5];
     size_t have, left;
     uint8_t out[5 + 16384 + 256]; /* a record to be sent, which is cut */
     size_t out_have;
-    bool ciphered;
     mbedtls_x509_crt certificate;
     mbedtls_x509_buf own[16]; /* what tls_peer_sends() has put others in the place of */
     size_t own_count;
@@ -63,12 +64,14 @@ static inline bool tls_peer_send_record(tls_peer *t)
         return peer_send(&t->peer, t->fd, t->out, 5 + size);
     for (at = 0; at < size; at += n) {
         uint8_t head[5];
-        n = size - at < t->fragment ? size - at : t->fragment;
+        n = size - at < t->cut ? size - at : t->cut;
         memcpy(head, t->out, 3);
         head[3] = (uint8_t)(n >> 8);
         head[4] = (uint8_t)(n & 0xFF);
         if (!peer_send(&t->peer, t->fd, head, 5) || !peer_send(&t->peer, t->fd, t->out + 5 + at, n))
             return false;
+        if (t->break_off)
+            return peer_send(&t->peer, t->fd, "\x17\x03\x03\x00\x01", 6);
     }
     return true;
 }
@@ -89,8 +92,9 @@ static inline int tls_peer_send_cut(tls_peer *t, const unsigned char *data, size
 static inline int tls_peer_send(void *context, const unsigned char *data, size_t size)
 {
     tls_peer *t = (tls_peer *)context;
+    size_t at = 0;
 
-    if (t->fragment != 0)
+    if (t->cut != 0)
         return tls_peer_send_cut(t, data, size);
     return peer_send(&t->peer, t->fd, data, size) ? (int)size : MBEDTLS_ERR_SSL_CONN_EOF;
 }

@@ -325,7 +325,7 @@ static void fragments(void **state)
     (void)state;
     for (i = 0; i < COUNT(sizes) * 2; i++) {
         tls_peer_start(&t, made("chain.pem"), made("chain.key"));
-        t.fragment = sizes[i / 2];
+        t.cut = sizes[i / 2];
         ask_peer(&t, i % 2 != 0, 0);
         expect("fragments", get(), UNSB_OK, 0);
         assert_string_equal(out_memory, "");
