@@ -92,7 +92,6 @@ static inline int tls_peer_send_cut(tls_peer *t, const unsigned char *data, size
 static inline int tls_peer_send(void *context, const unsigned char *data, size_t size)
 {
     tls_peer *t = (tls_peer *)context;
-    size_t at = 0;
 
     if (t->cut != 0)
         return tls_peer_send_cut(t, data, size);

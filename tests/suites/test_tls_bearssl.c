@@ -223,7 +223,7 @@ static int judge_chain(const char *name, const br_x509_trust_anchor *anchors, si
     memset(&c, 0, sizeof c);
     (void)snprintf(c.name, sizeof c.name, "%s", name);
     x509_read_chain(&c, &chain);
-    tls_peer_start(&t, made("ecdsa.pem"), x509_path("leaf", ".key"));
+    tls_peer_start(&t, made("ecdsa.pem"), x509_path("leaf", ".key"), false);
     tls_peer_sends(&t, made("ecdsa.pem"), chain.der, chain.size, chain.count);
     begin("good.test", t.peer.port, false);
     if (anchors != NULL) {
@@ -324,7 +324,7 @@ static void fragments(void **state)
 
     (void)state;
     for (i = 0; i < COUNT(sizes) * 2; i++) {
-        tls_peer_start(&t, made("chain.pem"), made("chain.key"));
+        tls_peer_start(&t, made("chain.pem"), made("chain.key"), false);
         t.cut = sizes[i / 2];
         ask_peer(&t, i % 2 != 0, 0);
         expect("fragments", get(), UNSB_OK, 0);

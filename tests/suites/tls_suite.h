@@ -511,7 +511,7 @@ static void judge_case(const x509_case *c, bool good)
     for (round = 0; round < 3; round++) {
         static tls_peer t;
         int rc;
-        tls_peer_start(&t, made("ecdsa.pem"), x509_path("leaf", ".key"));
+        tls_peer_start(&t, made("ecdsa.pem"), x509_path("leaf", ".key"), by_tls13());
         tls_peer_sends(&t, made("ecdsa.pem"), chain.der, chain.size, chain.count);
         begin(c->host, t.peer.port, round != 0);
         port_trust(x509_path(c->anchors, ".pem"));
