@@ -22,7 +22,7 @@ need "to build the suites" \
     "command -v gcc" gcc "command -v g++" g++ "command -v clang" clang "command -v make" make \
     "echo '#include <stdlib.h>' | cc -E -" libc6-dev \
     "$(has_header cmocka.h)" libcmocka-dev "$(has_header bearssl.h)" libbearssl-dev \
-    "$(has_header mbedtls/ssl.h)" libmbedtls-dev
+    "$(has_header mbedtls/ssl.h)" libmbedtls-dev "$(has_header openssl/ssl.h)" libssl-dev
 need "to compile for a 32-bit machine" \
     "command -v i686-linux-gnu-gcc" gcc-i686-linux-gnu \
     "test -e /usr/i686-linux-gnu/include/stdlib.h" libc6-dev-i386-cross
@@ -104,7 +104,7 @@ BUILD=${UNSB_BUILD:-$ROOT/tests/build}
 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts"
 client="test_request test_client test_faults"
-tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls"
+tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls test_tls_openssl conform_openssl"
 ports="test_posix test_bearssl $tls conform_posix conform_bearssl conform_template \
     conform_arduino"
 service="test_api test_cuts test_large"
@@ -118,7 +118,8 @@ count "compile"
 . "$ROOT/tests/roots/roots.sh"
 
 say "== the parts, the client over a scripted transport, the ports, and the local service"
-variant "gcc -O2" "$BUILD/fast" "$every" CC=gcc CFLAGS="-O2"
+variant "gcc -O2" "$BUILD/fast" "$every" CC=gcc CFLAGS="-O2" &&
+    suite "against TLS 1.3" "$BUILD/fast/test_tls_openssl" "env UNSB_TEST_TLS=1.3"
 
 say "== the local service as the service answers today"
 UNSB_TEST_DIALECT=live suite "gcc -O2, live dialect" "$BUILD/fast/test_api"
