@@ -764,7 +764,8 @@ static int unsbi_schannel_policy(const unsbi_schannel_case *c, const CERT_CHAIN_
 static int unsbi_schannel_judge(const unsbi_schannel_case *c)
 {
     char server[] = szOID_PKIX_KP_SERVER_AUTH;
-    LPSTR purposes[1];
+    char any[] = "2.5.29.37.0"; /* anyExtendedKeyUsage */
+    LPSTR purposes[2];
     CERT_CHAIN_ENGINE_CONFIG config;
     HCERTCHAINENGINE engine = NULL; /* Windows' own: the user's trust */
     CERT_CHAIN_PARA wanted;
@@ -786,10 +787,11 @@ static int unsbi_schannel_judge(const unsbi_schannel_case *c)
         }
     }
     purposes[0] = server;
+    purposes[1] = any;
     memset(&wanted, 0, sizeof wanted);
     wanted.cbSize = (DWORD)sizeof wanted;
     wanted.RequestedUsage.dwType = USAGE_MATCH_TYPE_OR;
-    wanted.RequestedUsage.Usage.cUsageIdentifier = 1;
+    wanted.RequestedUsage.Usage.cUsageIdentifier = 2;
     wanted.RequestedUsage.Usage.rgpszUsageIdentifier = purposes;
     flags |= c->fetch ? 0 : CERT_CHAIN_CACHE_ONLY_URL_RETRIEVAL;
     if (!CertGetCertificateChain(engine, c->certificate, c->has_time ? &time : NULL,
@@ -797,12 +799,12 @@ static int unsbi_schannel_judge(const unsbi_schannel_case *c)
         error = (int)GetLastError();
         error = error != 0 ? error : (int)TRUST_E_FAIL;
     } else {
-        error = unsbi_schannel_status(chain->TrustStatus.dwErrorStatus);
+        error = unsbi_schannel_strength(chain);
         if (error == 0) {
-            error = unsbi_schannel_policy(c, chain);
+            error = unsbi_schannel_status(chain->TrustStatus.dwErrorStatus);
         }
         if (error == 0) {
-            error = unsbi_schannel_strength(chain);
+            error = unsbi_schannel_policy(c, chain);
         }
         CertFreeCertificateChain(chain);
     }

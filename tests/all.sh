@@ -79,6 +79,10 @@ count "coverage"
 . "$ROOT/tests/ports/arduino.sh"
 # shellcheck source=ports/winsock.sh
 . "$ROOT/tests/ports/winsock.sh"
+# shellcheck source=ports/schannel.sh
+. "$ROOT/tests/ports/schannel.sh"
+# shellcheck source=ports/macos.sh
+. "$ROOT/tests/ports/macos.sh"
 # shellcheck source=ports/lwip.sh
 . "$ROOT/tests/ports/lwip.sh"
 # shellcheck source=ports/lwip_sockets.sh
