@@ -620,7 +620,8 @@ static int unsbi_openssl_failed(unsb_openssl *tls)
     }
     /* a certificate that could not be read */
     if (tls->state == UNSBI_OPENSSL_HANDSHAKE && lib == ERR_LIB_SSL &&
-        (reason == (ERR_R_ASN1_LIB) || reason == SSL_R_UNABLE_TO_FIND_PUBLIC_KEY_PARAMETERS ||
+        (reason == (ERR_R_ASN1_LIB) || reason == SSL_R_CERT_LENGTH_MISMATCH ||
+         reason == SSL_R_UNABLE_TO_FIND_PUBLIC_KEY_PARAMETERS ||
          reason == SSL_R_UNKNOWN_CERTIFICATE_TYPE)) {
         return unsbi_openssl_fail(tls, UNSB_E_CERTIFICATE, code);
     }

@@ -8,6 +8,24 @@
 #define PORT_NAME "tls_openssl"
 #define DETAIL(bearssl, mbedtls) (mbedtls)
 #define PORT_TLS13 1
+/* Certificates that it takes are not false ones: their issuers are trusted. */
+#define PORT_OTHERWISE                                                                             \
+    {"order_self_issued", false, "OpenSSL takes the first issuer of that name"},                   \
+    {"purpose_of_issuer_any", false, "OpenSSL wants serverAuth of an issuer"},                     \
+    {"purpose_of_issuer_any_critical", false, "OpenSSL wants serverAuth of an issuer"},            \
+    {"nc_in_the_leaf", true, "OpenSSL does not look at it"},                                       \
+    {"twice_unknown", true, "OpenSSL does not look at it"},                                        \
+    {"version_1_with_extensions", true, "OpenSSL does not look at it"},                            \
+    {"version_2_with_extensions", true, "OpenSSL does not look at it"},                            \
+    {"nc_wildcard_excluded", true, "OpenSSL does not look at it"},                                 \
+    {"nc_mask_with_a_gap", true, "OpenSSL does not look at it"},                                   \
+    {"nc_uri", true, "OpenSSL does not look at it"},                                               \
+    {"nc_too_many_names", true, "OpenSSL does not look at it"},                                    \
+    {"nc_names_fit_1", true, "OpenSSL does not look at it"},                                       \
+    {"version_1_issuer_with_extensions", true, "OpenSSL does not look at it"},                     \
+    {"behind_names", true, "OpenSSL does not look at it"},                                         \
+    {"length_not_shortest", true, "OpenSSL does not look at it"},                                  \
+    {"extensions_too_many", true, "OpenSSL does not look at it"},
 /* Ed25519, and RSA keys that are for PSS alone */
 #define PORT_SIGNATURES 0x0807, 0x0809, 0x080A, 0x080B,
 #define PORT_OWN_ENTROPY 1
