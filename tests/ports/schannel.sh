@@ -116,6 +116,9 @@ if schannel_build_bearssl >"$WORK/make.log" 2>&1; then
             UNSB_PLAIN=${SCHANNEL_PLAIN##*:} UNSB_TLS=${SCHANNEL_TLS##*:}
             UNSB_TEST_PKI=$schannel/pki UNSB_TLS_DIR=$schannel/tls UNSB_TLS_LOG=$schannel/tls.log
             UNSB_TLS_PORTS=$schannel/tls.log.ports UNSB_TLS_CUTS=$schannel/cuts wine"
+    schannel_program test_schannel_sspi &&
+        suite "Wine, a scripted SSPI" "$schannel/test_schannel_sspi.exe" \
+            "$schannel_run UNSB_TLS_DIR=$schannel/tls wine"
     unset TARGET UNSB_TLS_SERVERS
     stop_servers
     $schannel_run wineserver -k >/dev/null 2>&1
