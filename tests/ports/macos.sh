@@ -77,6 +77,31 @@ macos_target() { # macos_target TARGET NAME: for macOS
     done
 }
 
+# Windows on ARM: the two ports, and a program of them.
+macos_windows() {
+    for file in declarations implementation hostile unused_static port_winsock port_schannel; do
+        macos_compile "$1" $file
+    done
+    cat >"$macos_dir/main.c" <<EOF
+#include "unsandbox.h"
+#include "unsandbox_winsock.h"
+#include "unsandbox_schannel.h"
+unsb_transport port_schannel(unsb_winsock *tcp, unsb_schannel *tls, unsb_schannel_config *config);
+int main(void)
+{
+    static unsb_winsock tcp;
+    static unsb_schannel tls;
+    static unsb_schannel_config config;
+    return port_schannel(&tcp, &tls, &config).vtable == NULL;
+}
+EOF
+    # the C library that is built with it the first time has warnings of its own
+    macos_cc "$1" -std=c99 -O2 -I.. -I../ports "$macos_dir/main.c" compile/port_schannel.c \
+        compile/implementation.c -o "$macos_dir/program.exe" -lsecur32 -lcrypt32 -lws2_32 \
+        >"$WORK/make.log" 2>&1
+    macos_verdict "winsock and schannel, linked: $1"
+}
+
 # macos_row TARGET ROW PORT...: counts $WORK/tap and says in the matrix what it shows
 macos_row() {
     row=$2
@@ -97,9 +122,7 @@ if macos_fetch_zig && source_package bearssl "$CACHE/bearssl"; then
         macos_target $machine-macos >"$WORK/tap"
         macos_row $machine-macos "macOS, $machine" core posix bearssl
     done
-    for file in declarations implementation hostile unused_static port_winsock port_schannel; do
-        macos_compile aarch64-windows-gnu $file
-    done >"$WORK/tap"
+    macos_windows aarch64-windows-gnu >"$WORK/tap"
     macos_row aarch64-windows-gnu "Windows on ARM" core winsock schannel
 else
     echo "ok - # SKIP zig cc: $refusal:$missing" >"$WORK/tap"
