@@ -2947,7 +2947,8 @@ enum {
     UNSBI_OP_EMPTY = 0x10, /* a response without a body will do */
     UNSBI_OP_LIST = 0x20,  /* an array may be the whole answer */
     UNSBI_OP_KEY = 0x40,   /* a refusal that tells of the key answers the question */
-    UNSBI_OP_OTHER_ID = 0x80 /* a session's or service's id will do for a job's */
+    UNSBI_OP_OTHER_ID = 0x80, /* a session's or service's id will do for a job's */
+    UNSBI_OP_TEXTS = 0x100    /* a list's items may be texts */
 };
 
 struct unsbi_fields;
@@ -2961,7 +2962,7 @@ typedef struct unsbi_op {
     const struct unsbi_fields *fields; /* of the response; NULL: only those of a refusal matter */
     int (*again)(unsb_client *client, int rc); /* what follows a poll: unsbi_wait_again() */
     const struct unsbi_op *follow; /* what asks for the job that the answer may name instead */
-    uint8_t flags;
+    uint16_t flags;
 } unsbi_op;
 
 static const char *unsbi_method(const unsb_client *client)
@@ -4479,7 +4480,9 @@ UNSBI_CALLED int unsbi_event(unsb_client *client, int event)
     if (within == UNSBI_IN_NOTHING) /* the whole answer is no object */
         return UNSB_E_RESPONSE;
     if (within == UNSBI_IN_ITEMS) {
-        client->u.rx.field = event == UNSB_JSON_STRING ? &language : NULL;
+        client->u.rx.field =
+            event == UNSB_JSON_STRING && (client->op->flags & UNSBI_OP_TEXTS) != 0 ? &language
+                                                                                    : NULL;
         if (fresh)
             client->result->detected_language[0] = '\0'; /* of an alias before */
     }
@@ -4543,7 +4546,8 @@ static int unsbi_body(unsb_client *client, char *data, size_t size)
 #define UNSBI_BACKOFF_DOUBLINGS 5u /* so often */
 #define UNSBI_RETRY_AFTER_MAX_S 60u /* a longer one is left to the caller */
 #define UNSBI_WAIT_FIRST_MS 300u    /* before a job is first asked for, */
-#define UNSBI_WAIT_FAILED_MS 2000u  /* after a poll that failed; doubled for each 429 in a row, */
+#define UNSBI_WAIT_FAILED_MS 2000u  /* after a poll that failed; after a 429 doubled for each that
+                                       failed before it in a row, */
 #define UNSBI_WAIT_DOUBLINGS 5u     /* so often */
 #define UNSBI_WAIT_FAILURES 30u     /* failed polls in a row, */
 #define UNSBI_WAIT_EARLY 5u         /* and such in which the job may not be known yet */
@@ -4870,7 +4874,7 @@ static int unsbi_judge(unsb_client *client)
 {
     const unsb_json_reader *json = &client->u.rx.json;
     unsb_result *r = client->result;
-    uint8_t op = client->op->flags;
+    uint16_t op = client->op->flags;
     int rc;
 
     if ((op & UNSBI_OP_EMPTY) != 0 && json->state == UNSBI_JSON_VALUE && json->depth == 0)
@@ -4893,7 +4897,7 @@ static int unsbi_judge(unsb_client *client)
 /* The response is complete; `spare`: the peer sent more than that. */
 static int unsbi_response_over(unsb_client *client, bool spare)
 {
-    uint8_t op = client->op->flags;
+    uint16_t op = client->op->flags;
     int rc = unsbi_status_error(client);
 
     if ((client->http.flags & UNSB_HTTP_CLOSE) != 0 || client->config.no_keep_alive || spare)
@@ -5643,7 +5647,7 @@ UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_resul
 UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
 {
     static const unsbi_op op = {"GET", NULL, "/languages", "", NULL, &unsbi_list_fields, NULL,
-                                NULL, UNSBI_OP_SAFE | UNSBI_OP_LIST};
+                                NULL, UNSBI_OP_SAFE | UNSBI_OP_LIST | UNSBI_OP_TEXTS};
 
     return unsbi_begin_plain(client, &op, result);
 }
@@ -5855,12 +5859,13 @@ UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint1
  * >>history
  *
  *   0.2.0  The service as it runs today, in all its dialects: RFC 3339 times, flat jobs, lists at
- *          the root, every form of artifacts and refusals; runs that become jobs are waited for. No
- *          outcome is lost for the form of one field. New: vcpu, extra, header fields of a call and
- *          unsb_answer, wait_failures, wait_pause_ms, keep_alive_ms, unsb_json_skip() and a lenient
- *          reader, unsb_drop(), codes VCPU, EXTRA, HEADER, CHALLENGE, CLOCK, JOB_LOST. Changed:
- *          a job's time in a list is in created_at, too; total_timeout_ms needs now_ms; an execution of which nothing
- *          is told is UNSB_E_RESPONSE; a transport's table has a seventh member, drop.
+ *          the root, every form of artifacts and refusals; runs that become jobs are waited for.
+ *          No outcome is lost for the form of one field. New: vcpu, extra, header fields of a
+ *          call and unsb_answer, wait_failures, wait_pause_ms, keep_alive_ms, unsb_json_skip()
+ *          and a lenient reader, unsb_drop(), codes VCPU, EXTRA, HEADER, CHALLENGE, CLOCK,
+ *          JOB_LOST. Changed: a job's time in a list is in created_at, too; total_timeout_ms
+ *          needs now_ms; an execution of which nothing is told is UNSB_E_RESPONSE; unsb_artifact
+ *          has other members; a transport's table has a seventh member, drop.
  *
  *   0.1.0  The first version: every operation of the API, blocking and non-blocking; bearer and
  *          signed requests.

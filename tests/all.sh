@@ -29,14 +29,19 @@ build "valgrind" "$BUILD/valgrind" "$parts $client $ports" CC=gcc CFLAGS="-O2 -g
     done
 
 say "== fuzzing, $((${UNSB_FUZZ_SECONDS:=60})) seconds each"
-for name in parts client; do
+mkdir -p "$WORK/chains" "$WORK/corpus_x509" &&
+    python3 -B suites/x509_chains.py "$WORK/chains" >"$WORK/chains.log" 2>&1
+for chain in "$WORK"/chains/*.chain; do
+    { printf '\007'; cat "$chain"; } >"$WORK/corpus_x509/x509_$(basename "$chain" .chain)"
+done
+for name in parts client x509; do
     mkdir -p "$WORK/corpus_$name" && python3 -B fuzz/seeds.py "$WORK/corpus_$name"
     for other in "$WORK/corpus_$name"/*; do
         case $other in */"$name"_*) ;; *) rm "$other" ;; esac
     done
     clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I.. \
-        "fuzz/fuzz_$name.c" -o "$WORK/fuzz_$name" &&
-        (cd "$WORK" && timeout $((UNSB_FUZZ_SECONDS * 3 + 60)) "./fuzz_$name" -max_len=4096 -timeout=20 \
+        -I../ports "fuzz/fuzz_$name.c" -o "$WORK/fuzz_$name" &&
+        (cd "$WORK" && timeout $((UNSB_FUZZ_SECONDS * 3 + 60)) "./fuzz_$name" -max_len=8192 -timeout=20 \
             -max_total_time="$UNSB_FUZZ_SECONDS" -print_final_stats=1 "corpus_$name") >"$WORK/fuzz" 2>&1
     if [ $? = 0 ]; then
         echo "ok - fuzz_$name"

@@ -104,11 +104,12 @@ BUILD=${UNSB_BUILD:-$ROOT/tests/build}
 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts"
 client="test_request test_client test_faults"
+answers="test_dialects"
 tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls test_tls_openssl conform_openssl"
-ports="test_posix test_bearssl $tls conform_posix conform_bearssl conform_template \
+ports="test_posix test_bearssl test_x509 $tls conform_posix conform_bearssl conform_template \
     conform_arduino"
 service="test_api test_cuts test_large"
-every="$parts $client $ports $service"
+every="$parts $client $answers $ports $service"
 
 say "== what compiles"
 sh compile/check.sh >"$WORK/tap" 2>&1
@@ -125,15 +126,15 @@ say "== the local service as the service answers today"
 UNSB_TEST_DIALECT=live suite "gcc -O2, live dialect" "$BUILD/fast/test_api"
 
 say "== the compact loops"
-variant "gcc -Os" "$BUILD/small" "$parts $client test_api" CC=gcc CFLAGS="-Os"
+variant "gcc -Os" "$BUILD/small" "$parts $client $answers" CC=gcc CFLAGS="-Os"
 
 say "== under AddressSanitizer and UndefinedBehaviorSanitizer"
 variant "gcc, sanitized" "$BUILD/sanitized" "$every" CC=gcc CFLAGS="-O1 -g $SANITIZE"
-variant "gcc, sanitized, compact" "$BUILD/sanitized_small" "$parts $client" CC=gcc \
+variant "gcc, sanitized, compact" "$BUILD/sanitized_small" "$parts $client $answers" CC=gcc \
     CFLAGS="-O1 -g $SANITIZE -DUNSB_SMALL=1"
 
 say "== clang, and without signing"
-variant "clang -O2" "$BUILD/clang" "$parts $client" CC=clang CFLAGS="-O2"
+variant "clang -O2" "$BUILD/clang" "$parts $client $answers" CC=clang CFLAGS="-O2"
 variant "clang -Os, no signing" "$BUILD/clang_small" "$client" CC=clang \
     CFLAGS="-Os -DUNSB_SIGNING=0 -DUNSB_ERROR_TEXT=0"
 

@@ -1076,15 +1076,15 @@ static void test_error_statuses(void **state)
 static void test_keep_alive(void **state)
 {
     static const char *const closing[] = {
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 15\r\n\r\n" DONE,
-        "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 15\r\n\r\n" DONE,
-        "HTTP/1.0 200 OK\r\nContent-Length: 15\r\n\r\n" DONE,
-        "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n" DONE "garbage",
-        "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n" DONE "\n"};
+        ("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 15\r\n\r\n" DONE),
+        ("HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 15\r\n\r\n" DONE),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 15\r\n\r\n" DONE),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n" DONE "garbage"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n" DONE "\n")};
     static const char *const keeping[] = {
-        "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 13\r\n\r\n{\"stdout\":\"\"}",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{\"stdout\":\"\"}\r\n0\r\n\r\n",
-        "HTTP/1.1 404 Not\r\nContent-Length: 15\r\n\r\n" DONE};
+        ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 13\r\n\r\n{\"stdout\":\"\"}"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{\"stdout\":\"\"}\r\n0\r\n\r\n"),
+        ("HTTP/1.1 404 Not\r\nContent-Length: 15\r\n\r\n" DONE)};
     unsigned i, n, mode;
     int expected;
 
