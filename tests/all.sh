@@ -52,6 +52,8 @@ for name in parts client x509; do
     count "fuzz_$name"
 done
 
+alike "fast and compact builds" 10000000
+
 say "== flash, RAM and stack against tests/size_budget, and growth with the payload"
 for part in budget growth; do
     sh bench.sh $part >"$WORK/bench" 2>"$WORK/errors" ||

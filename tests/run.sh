@@ -128,6 +128,21 @@ UNSB_TEST_DIALECT=live suite "gcc -O2, live dialect" "$BUILD/fast/test_api"
 say "== the compact loops"
 variant "gcc -Os" "$BUILD/small" "$parts $client $answers" CC=gcc CFLAGS="-Os"
 
+# alike WHAT COUNT: the fast and the compact build must make the same of COUNT inputs
+alike() {
+    seed=${UNSB_SEED:-$(date +%s)}
+    for small in 0 1; do
+        gcc -std=c11 -O2 -DUNSB_SMALL=$small -I.. fuzz/transcript.c -o "$WORK/transcript_$small" &&
+            "$WORK/transcript_$small" "$seed" "$2" >"$WORK/transcript_$small.out"
+    done
+    if [ -s "$WORK/transcript_0.out" ] && cmp "$WORK/transcript_0.out" "$WORK/transcript_1.out"
+    then echo "ok - $1: $2 inputs of seed $seed"; else
+        echo "not ok - $1: inputs of seed $seed differ; UNSB_SEED=$seed runs them again"
+    fi >"$WORK/tap" 2>&1
+    count "$1"
+}
+alike "fast and compact builds" 300000
+
 say "== under AddressSanitizer and UndefinedBehaviorSanitizer"
 variant "gcc, sanitized" "$BUILD/sanitized" "$every" CC=gcc CFLAGS="-O1 -g $SANITIZE"
 variant "gcc, sanitized, compact" "$BUILD/sanitized_small" "$parts $client $answers" CC=gcc \
