@@ -32,9 +32,21 @@
  * then: PBUF_POOL_SIZE * PBUF_POOL_BUFSIZE should exceed TCP_WND. Requests are copied into lwIP's
  * memory: MEM_SIZE should exceed TCP_SND_BUF, and 2 * TCP_MSS is enough of both.
  *
- * Memory: sizeof(unsb_lwip), 32 bytes on 32-bit systems, one TCP pcb of lwIP's, and while a name is
+ * Memory: sizeof(unsb_lwip), 44 bytes on 32-bit systems, one TCP pcb of lwIP's, and while a name is
  * resolved about 32 bytes from mem_malloc(). These belong to the look-up, which lwIP cannot cancel:
  * the client may be closed and its memory reused meanwhile.
+ *
+ * Addresses: lwIP's resolver gives one of each kind for a name, IPv4 and IPv6. They are tried by
+ * turns, with one pcb: the other one at once if one is refused or has no route, or when it has been
+ * silent for config.address_timeout_ms; then the first again, twice as long, up to six turns, the
+ * last of which lasts for as long as lwIP tries or the client waits. What connected last is tried
+ * first the next time. (RFC 8305 would keep the earlier attempts going: that takes more pcbs than
+ * small systems have.)
+ *
+ * Progress: what is sent stays in lwIP's send buffer until the peer has acknowledged it, and send
+ * takes no more than the room in it. So the client's idle limit runs from an acknowledgement, not
+ * from a copy, but for the last bytes of a request: no more than UNSB_LWIP_UNACKED_MAX of them are
+ * on the way, 64 KB unless you define it, which at 10 kbit/s take 53 s.
  *
  * Errors: UNSB_E_RESOLVE, UNSB_E_CONNECT, UNSB_E_IO and, from recv after the peer's FIN and from
  * send after the end of such a connection, UNSB_E_CLOSED; tcp.error has lwIP's err_t: ERR_MEM where
@@ -47,9 +59,12 @@
  * non-blocking. Do not call the client from within callbacks of lwIP, but for timers.
  *
  * Limits: one connection for each unsb_lwip. One that was closed keeps its pcb until the peer has
- * closed too, or for 20 s: let MEMP_NUM_TCP_PCB be one or two more than are open at once. lwIP's
- * resolver gives one address for a name. With both IPv4 and IPv6, one of the other kind is asked
- * for if that one refuses. */
+ * closed too, or for 20 s: let MEMP_NUM_TCP_PCB be one or two more than are open at once. A peer
+ * that has vanished while nothing is sent is noticed by probes, with LWIP_TCP_KEEPALIVE after 90 s,
+ * else after 12 minutes; a clock that stands while the board sleeps does not count that time: close
+ * the client before it sleeps. wait() is not interrupted: a non-blocking client can be aborted. The
+ * table has no `drop`: that is for the child of a fork(), which systems with lwIP as their stack do
+ * not have (a reset, tcp_abort(), would be a word on the wire as well). */
 #ifndef UNSANDBOX_LWIP_H
 #define UNSANDBOX_LWIP_H
 
@@ -82,6 +97,12 @@
 #error "unsandbox_lwip.h needs lwIP 2.1 or later"
 #endif
 
+/* How many bytes may be on the way that the peer has not acknowledged; lwIP's TCP_SND_BUF is a
+ * bound as well. */
+#ifndef UNSB_LWIP_UNACKED_MAX
+#define UNSB_LWIP_UNACKED_MAX 65535
+#endif
+
 #if defined(__GNUC__)
 #define UNSBI_LWIP_FN static __attribute__((unused))
 #else
@@ -103,7 +124,10 @@ typedef struct unsb_lwip_config {
      * call the client. */
     void (*poll)(void *context);
     void *poll_context;
-    bool ipv6_first; /* of a name that has both, take the IPv6 address; false: the IPv4 address */
+    bool ipv6_first; /* of a name that has both, try the IPv6 address first; false: the IPv4
+                        address */
+    uint32_t address_timeout_ms; /* how long it may be silent before the other one is tried; the
+                                    last address has no such limit. 0: 1,500 */
 } unsb_lwip_config;
 
 struct unsbi_lwip_lookup;
@@ -113,11 +137,14 @@ typedef struct unsb_lwip {
     err_t error; /* lwIP's, of the last failure; ERR_OK: none. Kept until the next connect */
     /* private */
     uint8_t state;
-    bool ipv6;     /* what kind of address was tried last */
-    bool second;   /* there is no other kind to try */
+    uint8_t kind;     /* of the address tried last, UNSBI_LWIP_V4 or _V6; 0: none yet */
+    uint8_t out;      /* kinds that have failed or do not exist */
+    uint8_t attempts; /* of addresses */
+    uint8_t worked;   /* the kind that connected last; also after close */
     bool finished; /* the peer's FIN has come */
     bool full;     /* lwIP had no memory for what was to be sent */
     int16_t failure; /* of connect; sticky */
+    uint32_t since_ms; /* when the attempt was begun */
     unsb_lwip_config config;
     struct tcp_pcb *pcb;   /* NULL: none, or lwIP has freed it */
     struct pbuf *received; /* what recv has yet to take; owned */
@@ -152,6 +179,17 @@ enum {
     UNSBI_LWIP_OPEN,    /* and also after its end: see pcb and finished */
     UNSBI_LWIP_FAILED
 };
+
+/* Kinds of addresses. */
+#define UNSBI_LWIP_V4 1u
+#define UNSBI_LWIP_V6 2u
+#define UNSBI_LWIP_BOTH 3u
+
+/* Those that this lwIP does not have. */
+#define UNSBI_LWIP_NONE ((LWIP_IPV4 ? 0u : UNSBI_LWIP_V4) | (LWIP_IPV6 ? 0u : UNSBI_LWIP_V6))
+
+/* After so many attempts the last address is not given up any more. */
+#define UNSBI_LWIP_ATTEMPTS 6
 
 UNSBI_LWIP_FN uint32_t unsb_lwip_now_ms(void *context)
 {
@@ -254,10 +292,11 @@ static void unsbi_lwip_forget_lookup(unsb_lwip *lwip)
     }
 }
 
-/* `kind` is one of LWIP_DNS_ADDRTYPE_...: UNSB_OK with the address, UNSB_PENDING or
+/* Begins to look up an address of that kind: UNSB_OK with the address, UNSB_PENDING or
  * UNSB_E_RESOLVE. */
-static int unsbi_lwip_look_up(unsb_lwip *lwip, const char *host, u8_t kind, ip_addr_t *address)
+static int unsbi_lwip_look_up(unsb_lwip *lwip, const char *host, uint8_t kind, ip_addr_t *address)
 {
+    u8_t type = kind == UNSBI_LWIP_V6 ? LWIP_DNS_ADDRTYPE_IPV6 : LWIP_DNS_ADDRTYPE_IPV4;
     struct unsbi_lwip_lookup *lookup;
     err_t error;
 
@@ -267,7 +306,7 @@ static int unsbi_lwip_look_up(unsb_lwip *lwip, const char *host, u8_t kind, ip_a
         return UNSB_E_RESOLVE;
     }
     memset(lookup, 0, sizeof *lookup);
-    error = dns_gethostbyname_addrtype(host, address, unsbi_lwip_on_resolved, lookup, kind);
+    error = dns_gethostbyname_addrtype(host, address, unsbi_lwip_on_resolved, lookup, type);
     if (error == ERR_INPROGRESS) {
         lwip->lookup = lookup;
         return UNSB_PENDING;
@@ -292,12 +331,11 @@ static int unsbi_lwip_take_lookup(unsb_lwip *lwip, ip_addr_t *address)
 }
 #endif
 
-/* Begins to resolve: UNSB_OK with the address, UNSB_PENDING or UNSB_E_RESOLVE. */
-static int unsbi_lwip_resolve(unsb_lwip *lwip, const char *host, ip_addr_t *address)
+/* Whether `host` is an address: UNSB_OK, UNSB_PENDING for a name, or UNSB_E_RESOLVE for neither. */
+static int unsbi_lwip_read_address(const char *host, ip_addr_t *address)
 {
     bool literal;
 
-    lwip->error = ERR_ARG;
     if (host == NULL || host[0] == '\0') {
         return UNSB_E_RESOLVE;
     }
@@ -310,33 +348,16 @@ static int unsbi_lwip_resolve(unsb_lwip *lwip, const char *host, ip_addr_t *addr
         }
     }
     if (ipaddr_aton(host, address)) {
-        lwip->error = ERR_OK;
-        lwip->second = true;
         return UNSB_OK;
     }
-    if (literal) {
-        return UNSB_E_RESOLVE;
-    }
-#if LWIP_DNS
-    lwip->error = ERR_OK;
-#if LWIP_IPV4 && LWIP_IPV6
-    return unsbi_lwip_look_up(lwip, host,
-                              lwip->config.ipv6_first ? LWIP_DNS_ADDRTYPE_IPV6_IPV4
-                                                      : LWIP_DNS_ADDRTYPE_IPV4_IPV6,
-                              address);
-#else
-    return unsbi_lwip_look_up(lwip, host, LWIP_DNS_ADDRTYPE_DEFAULT, address);
-#endif
-#else
-    return UNSB_E_RESOLVE;
-#endif
+    return literal || !LWIP_DNS ? UNSB_E_RESOLVE : UNSB_PENDING;
 }
 
 /* ---- connecting ---- */
 
 /* Gives the pcb back to lwIP, which ends the connection in good order if it stands, and resets it
  * where the peer sent what nobody has read. */
-static void unsbi_lwip_drop(unsb_lwip *lwip)
+static void unsbi_lwip_give_up(unsb_lwip *lwip)
 {
     struct tcp_pcb *pcb = lwip->pcb;
     lwip->pcb = NULL;
@@ -358,7 +379,10 @@ static void unsbi_lwip_drop(unsb_lwip *lwip)
 
 static int unsbi_lwip_fail(unsb_lwip *lwip, int failure)
 {
-    unsbi_lwip_drop(lwip);
+#if LWIP_DNS
+    unsbi_lwip_forget_lookup(lwip);
+#endif
+    unsbi_lwip_give_up(lwip);
     lwip->failure = (int16_t)failure;
     lwip->state = UNSBI_LWIP_FAILED;
     return failure;
@@ -383,7 +407,9 @@ static int unsbi_lwip_dial(unsb_lwip *lwip, const ip_addr_t *address, uint16_t p
     struct tcp_pcb *pcb = tcp_new_ip_type(IP_GET_TYPE(address));
     err_t error;
 
-    lwip->ipv6 = IP_IS_V6(address) != 0;
+    lwip->kind = IP_IS_V6(address) ? UNSBI_LWIP_V6 : UNSBI_LWIP_V4;
+    lwip->attempts++;
+    lwip->since_ms = sys_now();
     if (pcb == NULL) {
         lwip->error = ERR_MEM;
         return UNSB_E_CONNECT;
@@ -400,81 +426,128 @@ static int unsbi_lwip_dial(unsb_lwip *lwip, const ip_addr_t *address, uint16_t p
     tcp_err(pcb, unsbi_lwip_on_error);
     error = tcp_connect(pcb, address, port, unsbi_lwip_on_connected);
     if (error != ERR_OK) {
-        unsbi_lwip_drop(lwip);
+        unsbi_lwip_give_up(lwip);
         lwip->error = error;
         return UNSB_E_CONNECT;
     }
     return UNSB_PENDING;
 }
 
-/* After a failure: asks for an address of the other kind. */
-static int unsbi_lwip_resolve_other(unsb_lwip *lwip, const char *host, ip_addr_t *address)
+/* The kind that is to be tried next; 0: there is none. */
+static uint8_t unsbi_lwip_next(const unsb_lwip *lwip)
 {
-#if LWIP_DNS && LWIP_IPV4 && LWIP_IPV6
-    if (!lwip->second && lwip->error != ERR_MEM) {
-        err_t error = lwip->error;
-        int rc;
-        lwip->second = true;
-        rc = unsbi_lwip_look_up(lwip, host,
-                                lwip->ipv6 ? LWIP_DNS_ADDRTYPE_IPV4 : LWIP_DNS_ADDRTYPE_IPV6,
-                                address);
-        lwip->error = error;
-        return rc == UNSB_E_RESOLVE ? UNSB_E_CONNECT : rc;
+    uint8_t kind = (uint8_t)(lwip->kind ^ UNSBI_LWIP_BOTH);
+
+    if (lwip->kind == 0) {
+        kind = lwip->config.ipv6_first ? UNSBI_LWIP_V6 : UNSBI_LWIP_V4;
+        if (lwip->worked != 0) {
+            kind = lwip->worked;
+        }
+    }
+    if ((lwip->out & kind) != 0 && lwip->pcb == NULL) {
+        kind ^= UNSBI_LWIP_BOTH;
+    }
+    return (lwip->out & kind) != 0 ? 0 : kind;
+}
+
+/* While an address is silent: whether it is time to go on to the other one. */
+static bool unsbi_lwip_due(const unsb_lwip *lwip)
+{
+    uint32_t limit_ms = lwip->config.address_timeout_ms;
+#if LWIP_DNS
+    if (lwip->lookup != NULL) {
+        return lwip->lookup->done;
     }
 #endif
-    (void)lwip;
-    (void)host;
-    (void)address;
-    return UNSB_E_CONNECT;
+    if (limit_ms == 0) {
+        limit_ms = 1500;
+    }
+    return lwip->attempts < UNSBI_LWIP_ATTEMPTS && unsbi_lwip_next(lwip) != 0 &&
+           (sys_now() - lwip->since_ms) >> ((lwip->attempts - 1) / 2) >= limit_ms;
+}
+
+/* Goes on to the next address. The one before is given up only when there is another: until that
+ * is resolved it may still answer. UNSB_PENDING, or the failure when none is left. */
+static int unsbi_lwip_go_on(unsb_lwip *lwip, const char *host, uint16_t port)
+{
+    for (;;) {
+        uint8_t kind = unsbi_lwip_next(lwip);
+        int rc = UNSB_E_RESOLVE;
+        if (kind == 0) {
+            if (lwip->pcb != NULL) {
+                return UNSB_PENDING;
+            }
+            return unsbi_lwip_fail(lwip, lwip->kind != 0 ? UNSB_E_CONNECT : UNSB_E_RESOLVE);
+        }
+#if LWIP_DNS
+        {
+            err_t error = lwip->error;
+            ip_addr_t address;
+            rc = lwip->lookup != NULL ? unsbi_lwip_take_lookup(lwip, &address)
+                                      : unsbi_lwip_look_up(lwip, host, kind, &address);
+            if (rc == UNSB_OK) {
+                unsbi_lwip_give_up(lwip);
+                rc = unsbi_lwip_dial(lwip, &address, port);
+            } else if (rc == UNSB_PENDING) {
+                lwip->state = lwip->pcb != NULL ? UNSBI_LWIP_CONNECTING : UNSBI_LWIP_RESOLVING;
+            } else if (lwip->kind != 0) {
+                lwip->error = error; /* of the address that there was */
+            }
+        }
+#else
+        (void)host;
+        (void)port;
+#endif
+        if (rc == UNSB_PENDING) {
+            return rc;
+        }
+        lwip->out |= kind;
+    }
+}
+
+static int unsbi_lwip_begin(unsb_lwip *lwip, const char *host, uint16_t port)
+{
+    ip_addr_t address;
+    int rc = unsbi_lwip_read_address(host, &address);
+
+    lwip->error = ERR_OK;
+    lwip->attempts = 0;
+    lwip->kind = 0;
+    lwip->out = UNSBI_LWIP_NONE;
+    if (rc == UNSB_OK) {
+        lwip->out = UNSBI_LWIP_BOTH; /* there is no other */
+        rc = unsbi_lwip_dial(lwip, &address, port);
+    } else if (rc == UNSB_PENDING) {
+        return unsbi_lwip_go_on(lwip, host, port);
+    } else {
+        lwip->error = ERR_ARG;
+    }
+    return rc == UNSB_PENDING ? rc : unsbi_lwip_fail(lwip, rc);
 }
 
 static int unsbi_lwip_connect(void *context, const char *host, uint16_t port)
 {
     unsb_lwip *lwip = (unsb_lwip *)context;
-    ip_addr_t address;
-    int rc = UNSB_PENDING;
 
     switch (lwip->state) {
     case UNSBI_LWIP_IDLE:
-        lwip->second = false;
-        rc = unsbi_lwip_resolve(lwip, host, &address);
-        break;
+        return unsbi_lwip_begin(lwip, host, port);
     case UNSBI_LWIP_RESOLVING:
-#if LWIP_DNS
-        rc = unsbi_lwip_take_lookup(lwip, &address);
-        if (rc == UNSB_E_RESOLVE && lwip->second) {
-            rc = UNSB_E_CONNECT; /* the name has an address, which refused */
-        }
-#endif
-        break;
+        return unsbi_lwip_go_on(lwip, host, port);
     case UNSBI_LWIP_CONNECTING:
-        return UNSB_PENDING;
+        return unsbi_lwip_due(lwip) ? unsbi_lwip_go_on(lwip, host, port) : UNSB_PENDING;
     case UNSBI_LWIP_REFUSED:
-        rc = unsbi_lwip_resolve_other(lwip, host, &address);
-        break;
+        lwip->out |= lwip->attempts < UNSBI_LWIP_ATTEMPTS ? lwip->kind : UNSBI_LWIP_BOTH;
+        return unsbi_lwip_go_on(lwip, host, port);
     case UNSBI_LWIP_OPEN:
+        lwip->worked = lwip->kind;
+#if LWIP_DNS
+        unsbi_lwip_forget_lookup(lwip); /* of the other address */
+#endif
         return UNSB_OK;
     default:
         return lwip->failure;
     }
-    if (rc == UNSB_OK) {
-        rc = unsbi_lwip_dial(lwip, &address, port);
-        if (rc == UNSB_PENDING) {
-            return rc;
-        }
-        rc = unsbi_lwip_resolve_other(lwip, host, &address);
-        if (rc == UNSB_OK) {
-            rc = unsbi_lwip_dial(lwip, &address, port);
-            if (rc == UNSB_PENDING) {
-                return rc;
-            }
-        }
-    }
-    if (rc != UNSB_PENDING) {
-        return unsbi_lwip_fail(lwip, rc);
-    }
-    lwip->state = UNSBI_LWIP_RESOLVING;
-    return rc;
 }
 
 /* ---- transferring ---- */
@@ -488,6 +561,19 @@ static int unsbi_lwip_not_open(unsb_lwip *lwip)
     return UNSB_E_IO;
 }
 
+/* How many bytes can be taken: the bound is on what the peer has not acknowledged. */
+static size_t unsbi_lwip_room(const unsb_lwip *lwip)
+{
+    size_t room = tcp_sndbuf(lwip->pcb);
+#if TCP_SND_BUF > UNSB_LWIP_UNACKED_MAX
+    size_t kept = (size_t)TCP_SND_BUF - UNSB_LWIP_UNACKED_MAX;
+    size_t all = lwip->pcb->snd_buf; /* tcp_sndbuf() tells no more than 16 bits of it */
+    all = all > kept ? all - kept : 0;
+    room = room < all ? room : all;
+#endif
+    return room;
+}
+
 static int unsbi_lwip_send(void *context, const void *data, size_t size)
 {
     unsb_lwip *lwip = (unsb_lwip *)context;
@@ -499,7 +585,7 @@ static int unsbi_lwip_send(void *context, const void *data, size_t size)
     if (lwip->pcb == NULL) {
         return lwip->finished ? UNSB_E_CLOSED : UNSB_E_IO;
     }
-    room = tcp_sndbuf(lwip->pcb);
+    room = unsbi_lwip_room(lwip);
     if (size > room) {
         size = room;
     }
@@ -558,7 +644,7 @@ static void unsbi_lwip_close(void *context)
 #if LWIP_DNS
     unsbi_lwip_forget_lookup(lwip);
 #endif
-    unsbi_lwip_drop(lwip);
+    unsbi_lwip_give_up(lwip);
     lwip->failure = 0;
     lwip->state = UNSBI_LWIP_IDLE;
 }
@@ -576,7 +662,7 @@ UNSBI_LWIP_FN bool unsb_lwip_ready(const unsb_lwip *lwip, int interest)
         return lwip->lookup->done;
 #endif
     case UNSBI_LWIP_CONNECTING:
-        return false;
+        return unsbi_lwip_due(lwip);
     case UNSBI_LWIP_OPEN:
         if (lwip->pcb == NULL) {
             return true;
@@ -584,7 +670,7 @@ UNSBI_LWIP_FN bool unsb_lwip_ready(const unsb_lwip *lwip, int interest)
         if ((interest & UNSB_READABLE) != 0 && (lwip->received != NULL || lwip->finished)) {
             return true;
         }
-        return (interest & UNSB_WRITABLE) != 0 && !lwip->full && tcp_sndbuf(lwip->pcb) > 0;
+        return (interest & UNSB_WRITABLE) != 0 && !lwip->full && unsbi_lwip_room(lwip) > 0;
     default:
         return true; /* nothing to wait for: the next call tells why */
     }

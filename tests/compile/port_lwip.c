@@ -11,4 +11,4 @@ unsb_transport port_lwip(unsb_lwip *tcp)
 }
 
 /* As the header says. */
-typedef char port_lwip_size[sizeof(void *) != 4 || sizeof(unsb_lwip) == 32 ? 1 : -1];
+typedef char port_lwip_size[sizeof(void *) != 4 || sizeof(unsb_lwip) == 44 ? 1 : -1];

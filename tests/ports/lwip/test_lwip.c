@@ -17,6 +17,9 @@ static err_t failing_close(struct tcp_pcb *pcb)
     return tcp_close(pcb);
 }
 
+#ifdef LARGE
+#define UNSB_LWIP_UNACKED_MAX 20000 /* less than lwIP's send buffer */
+#endif
 #define tcp_close failing_close
 #include "unsandbox_lwip.h"
 #undef tcp_close
@@ -322,6 +325,7 @@ static int tear_down(void **state)
     close_fails = false;
     wire.cut = false;
     wire.lose = wire.twice = wire.swap = 0;
+    wire.pace_ms = 0;
     wire.late_asked = false;
     netif_set_up(&wire.netif);
     netif_ip6_addr_set_state(&wire.netif, 0, IP6_ADDR_PREFERRED);
@@ -584,7 +588,8 @@ static void both_kinds(void **state)
         t = &wires[0];
         assert_int_equal(dial(t, "both.test", port), UNSB_OK);
         echo_once(t, listener);
-        assert_int_equal(plain[0].second, six != config.ipv6_first);
+        assert_int_equal(plain[0].kind, six ? UNSBI_LWIP_V6 : UNSBI_LWIP_V4);
+        assert_int_equal(plain[0].attempts, six != config.ipv6_first ? 2 : 1);
         assert_int_equal(dial(t, six ? "six.test" : "four.test", port), UNSB_OK);
         echo_once(t, listener);
         assert_int_equal(dial(t, six ? "four.test" : "six.test", port), UNSB_E_CONNECT);
@@ -727,6 +732,175 @@ static void unanswered(void **state)
     assert_int_equal(plain[0].error, ERR_ABRT);
 }
 
+/* ---- names whose addresses are silent ---- */
+
+static void needs_ipv6(void)
+{
+    if (!wire.ipv6) {
+        print_message("# skipped: Linux has no IPv6 here\n");
+        skip();
+    }
+}
+
+static unsb_transport *make_with(bool ipv6_first, uint32_t address_timeout_ms)
+{
+    unsb_lwip_config config = network();
+
+    config.ipv6_first = ipv6_first;
+    config.address_timeout_ms = address_timeout_ms;
+    wires[0] = unsb_lwip_transport(&plain[0], &config);
+    return &wires[0];
+}
+
+/* The first address is silent, the other answers: the limit once, and nothing the next time. */
+static void one_silent(void **state)
+{
+    static const uint32_t limits[] = {0, 400, 5000};
+    size_t six, limit;
+
+    (void)state;
+    needs_ipv6();
+    for (six = 0; six < 2; six++) { /* which is silent */
+        for (limit = 0; limit < COUNT(limits); limit++) {
+            const unsb_transport *t = make_with(six != 0, limits[limit]);
+            uint32_t limit_ms = limits[limit] != 0 ? limits[limit] : 1500, began;
+            uint16_t port = 0;
+            int listener = listen_at(six ? WIRE_LINUX4 : WIRE_LINUX6, &port), round;
+            wire_speed(20);
+            for (round = 0; round < 3; round++) {
+                began = sys_now();
+                assert_int_equal(dial(t, six ? "half4.test" : "half6.test", port), UNSB_OK);
+                assert_int_equal(plain[0].attempts, round == 0 ? 2 : 1);
+                assert_int_equal(plain[0].kind, six ? UNSBI_LWIP_V4 : UNSBI_LWIP_V6);
+                assert_true(round != 0 || sys_now() - began >= limit_ms);
+                if (limit == 0 && round < 2)
+                    figures("IPv%c silent, call %d: connecting took %u ms of lwIP's clock",
+                            six ? '6' : '4', round + 1, (unsigned)(sys_now() - began));
+                echo_once(t, listener);
+            }
+            wire_speed(1);
+        }
+    }
+}
+
+/* By whole calls, within the client's own limit, and if it sleeps while nothing is ready. */
+static void one_silent_in_calls(void **state)
+{
+    unsb_lwip_config config = network();
+    unsb_program program = program_of("sh", "echo here");
+    int way_;
+
+    (void)state;
+    needs_ipv6();
+    config.ipv6_first = true;
+    for (way_ = 0; way_ < 2; way_++) {
+        prepare(false, way_ != 0, "service4.test", services[0].port);
+        g.config.transport = tap_transport(&g.inside, unsb_lwip_transport(&g.tcp, &config));
+        g.config.connect_timeout_ms = 30000;
+        start_client();
+        wire_speed(10);
+        EXPECT(UNSB_OK, unsb_execute(&g.client, &program, &result));
+        assert_string_equal(out_memory, "here\n");
+        assert_int_equal(g.tcp.attempts, 2);
+        check_usable();
+        stop_client();
+        wire_speed(1);
+    }
+}
+
+/* An address that is only slow is come back to, and no address is given up for nothing. */
+static void slow_to_answer(void **state)
+{
+    const unsb_transport *t = make_with(false, 0);
+    uint16_t port = 0;
+    int listener = listen_at(WIRE_LINUX4, &port), rc;
+
+    (void)state;
+    needs_ipv6();
+    wire_speed(20);
+    wire.lose = 1000; /* of the good one: what is sent first, and is not repeated for 3 s */
+    UNTIL((rc = t->vtable->connect(t->context, "half4.test", port)) != UNSB_PENDING ||
+          plain[0].attempts == 2);
+    wire.lose = 0;
+    assert_int_equal(dial(t, "half4.test", port), UNSB_OK);
+    assert_int_equal(plain[0].attempts, 3);
+    assert_int_equal(plain[0].kind, UNSBI_LWIP_V4);
+    echo_once(t, listener);
+    /* no other address, and one that the name server does not tell: the first goes on */
+    for (rc = 0; rc < 3; rc++) {
+        const char *host = rc == 0 ? "four.test" : "mute6.test";
+        t = make_with(false, 100);
+        wire.lose = 1000;
+        UNTIL(t->vtable->connect(t->context, host, port) != UNSB_PENDING ||
+              (rc == 0 ? plain[0].out != 0
+                       : plain[0].lookup != NULL && plain[0].state == UNSBI_LWIP_CONNECTING));
+        wire.lose = 0;
+        assert_int_equal(plain[0].attempts, 1);
+        assert_int_equal(plain[0].state, UNSBI_LWIP_CONNECTING);
+        if (rc == 2)
+            break; /* closed while both are under way: all is given back */
+        assert_int_equal(dial(t, host, port), UNSB_OK);
+        assert_int_equal(plain[0].attempts, 1);
+        assert_null(plain[0].lookup);
+        echo_once(t, listener);
+    }
+    hang_up(t);
+}
+
+/* One refuses, one is silent: it is waited for, and what it was is told in the end. */
+static void silent_and_refused(void **state)
+{
+    const unsb_transport *t = make_with(false, 200);
+
+    (void)state;
+    needs_ipv6();
+    wire_speed(20);
+    UNTIL(t->vtable->connect(t->context, "half6.test", 9) != UNSB_PENDING ||
+          plain[0].attempts == 3);
+    assert_int_equal(plain[0].kind, UNSBI_LWIP_V4);
+    assert_int_equal(plain[0].out, UNSBI_LWIP_V6);
+    assert_int_equal(plain[0].error, ERR_RST);
+    wire_speed(1000);
+    assert_int_equal(dial(t, "half6.test", 9), UNSB_E_CONNECT);
+    assert_int_equal(plain[0].attempts, 3);
+    assert_int_equal(plain[0].error, ERR_ABRT);
+}
+
+/* All are silent: by turns, longer each time, and without a client's limit there is an end, too. */
+static void all_silent(void **state)
+{
+    unsb_program program = program_of("sh", ":");
+    const unsb_transport *t = make_with(false, 100);
+    uint32_t began[UNSBI_LWIP_ATTEMPTS + 1];
+    uint8_t attempt = 0;
+    int rc, way_;
+
+    (void)state;
+    needs_ipv6();
+    wire_speed(20);
+    UNTIL((rc = t->vtable->connect(t->context, "dead.test", 9)) != UNSB_PENDING ||
+          (plain[0].attempts != attempt &&
+           (attempt = plain[0].attempts, began[attempt] = plain[0].since_ms,
+            assert_int_equal(plain[0].kind, attempt % 2 ? UNSBI_LWIP_V4 : UNSBI_LWIP_V6), true) &&
+           attempt == UNSBI_LWIP_ATTEMPTS));
+    assert_int_equal(rc, UNSB_PENDING);
+    for (attempt = 1; attempt < UNSBI_LWIP_ATTEMPTS; attempt++)
+        assert_true(began[attempt + 1] - began[attempt] >= 100u << (attempt - 1) / 2);
+    wire_speed(1000);
+    assert_int_equal(dial(t, "dead.test", 9), UNSB_E_CONNECT);
+    assert_int_equal(plain[0].attempts, UNSBI_LWIP_ATTEMPTS);
+    assert_int_equal(plain[0].error, ERR_ABRT);
+    wire_speed(20);
+    for (way_ = 0; way_ < 4; way_++) {
+        prepare(false, way_ % 2 != 0, way_ < 2 ? "dead.test" : "dead4.test", 9);
+        g.config.connect_timeout_ms = 10000;
+        start_client();
+        EXPECT(UNSB_E_TIMEOUT, unsb_execute(&g.client, &program, &result));
+        assert_int_equal(g.tcp.worked, 0);
+        stop_client();
+    }
+}
+
 static void no_route(void **state)
 {
     const unsb_transport *t = make(0);
@@ -752,7 +926,8 @@ static void no_route_for_ipv6(void **state)
     for (round = 0; round < 2; round++) {
         wires[0] = unsb_lwip_transport(&plain[0], &config);
         assert_int_equal(dial(&wires[0], "both.test", port), UNSB_OK);
-        assert_true(plain[0].second);
+        assert_int_equal(plain[0].kind, UNSBI_LWIP_V4);
+        assert_int_equal(plain[0].out, UNSBI_LWIP_V6);
         echo_once(&wires[0], listener);
     }
     netif_set_down(&wire.netif);
@@ -1119,6 +1294,74 @@ static void no_memory_left(void **state)
 #endif
 }
 
+/* What is taken and not acknowledged has a bound, and an acknowledgement is what makes room. */
+static void unacknowledged(void **state)
+{
+    static char piece[300000];
+    const size_t bound = TCP_SND_BUF < UNSB_LWIP_UNACKED_MAX ? TCP_SND_BUF : UNSB_LWIP_UNACKED_MAX;
+    size_t taken = 0, came = 0;
+    int fd = connected(0), n;
+
+    (void)state;
+    echo(&wires[0], fd);
+    UNTIL(plain[0].pcb->snd_queuelen == 0);
+    wire.cut = true;
+    while ((n = put(&wires[0], piece, sizeof piece)) > 0)
+        taken += (size_t)n;
+    assert_int_equal(n, 0);
+    assert_int_equal(taken, bound);
+    assert_false(unsb_lwip_ready(&plain[0], UNSB_WRITABLE));
+    wire.cut = false;
+    UNTIL(unsb_lwip_ready(&plain[0], UNSB_WRITABLE));
+    assert_true(recv(fd, piece, sizeof piece, MSG_PEEK) > 0); /* it is there */
+    while (came < taken) {
+        turn();
+        n = (int)recv(fd, piece, sizeof piece, 0);
+        came += n > 0 ? (size_t)n : 0;
+    }
+    echo(&wires[0], fd);
+}
+
+/* A frame at a time: while they move the idle limit is not hit, with however much on the way. */
+static void slow_uplink(void **state)
+{
+#ifdef LARGE
+    const uint32_t size = 120000, pace_ms = 100;
+#else
+    const uint32_t size = 40000, pace_ms = 200;
+#endif
+    unsb_program program = program_of("sh", "wc -c <data");
+    unsb_file file;
+    uint32_t began;
+    int rc;
+
+    (void)state;
+    memset(&file, 0, sizeof file);
+    file.name = "data";
+    file.source.size = size;
+    file.source.read = read_bytes;
+    prepare(false, false, "localhost", services[0].port);
+    g.config.idle_timeout_ms = 5000;
+    start_client();
+    check_usable();
+    program.files = &file;
+    program.file_count = 1;
+    program.ttl_s = 1;
+    wire_speed(5);
+    wire.pace_ms = pace_ms;
+    began = sys_now();
+    rc = unsb_execute(&g.client, &program, &result);
+    /* lwIP's queue is full at times: that is looked at anew by its timer, which is fast here */
+    g.inside.idle = g.inside.idle_most = 0;
+    EXPECT(UNSB_OK, rc);
+    began = sys_now() - began;
+    wire.pace_ms = 0;
+    assert_int_equal(strtol(out_memory, NULL, 10), size);
+    assert_true(began > g.config.idle_timeout_ms);
+    figures("slow uplink: a frame in %u ms, %u ms of lwIP's clock, idle limit %u ms",
+            (unsigned)pace_ms, (unsigned)began, (unsigned)g.config.idle_timeout_ms);
+}
+
 /* Where lwIP cannot close (before 2.1.3 that was told): the connection is reset instead. */
 static void close_without_memory(void **state)
 {
@@ -1218,10 +1461,12 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(warm_up), TEST(literals), TEST(ipv6_literal), TEST(names), TEST(both_kinds),
         TEST(silent_server), TEST(no_server), TEST(closed_while_resolving), TEST(many_look_ups),
-        TEST(refused), TEST(unanswered), TEST(no_route), TEST(no_route_for_ipv6), TEST(fin),
+        TEST(refused), TEST(unanswered), TEST(one_silent), TEST(one_silent_in_calls),
+        TEST(slow_to_answer), TEST(silent_and_refused), TEST(all_silent),
+        TEST(no_route), TEST(no_route_for_ipv6), TEST(fin),
         TEST(reset), TEST(closed_by_us), TEST(peer_vanishes), TEST(cuts), TEST(aborts),
         TEST(unread_data), TEST(huge_pieces), TEST(no_pcb_left), TEST(no_memory_left),
-        TEST(close_without_memory), TEST(waits),
+        TEST(unacknowledged), TEST(slow_uplink), TEST(close_without_memory), TEST(waits),
         OPERATIONS(0), OPERATIONS(1), OPERATIONS(2), OPERATIONS(3),
         OPERATIONS(4), OPERATIONS(5), OPERATIONS(6), OPERATIONS(7)};
 

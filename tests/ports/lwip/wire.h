@@ -41,7 +41,9 @@
 #define WIRE_SPEED_MAX (TCP_TMR_INTERVAL) /* beyond, a sleep of 1 ms would skip lwIP's timers */
 #define WIRE_LINUX4 "10.9.0.1"
 #define WIRE_LINUX6 "fd00:9::1"
-#define WIRE_NOBODY4 "10.9.0.77"
+#define WIRE_NOBODY4 "10.9.0.77" /* silent */
+#define WIRE_NOBODY6 "fd00:9::77"
+#define WIRE_PACED 128
 
 typedef struct wire_frame {
     uint8_t data[WIRE_FRAME];
@@ -55,11 +57,15 @@ static struct {
     /* may be set; chances in 1000, for TCP alone */
     unsigned lose, twice, swap;
     bool cut; /* nothing passes, in either direction */
+    uint32_t pace_ms; /* of lwIP's clock, from one TCP frame to Linux to the next; 0: none */
     /* counted */
     unsigned long frames, lost, doubled, swapped;
     /* private */
     uint64_t random;
     wire_frame held[2]; /* by direction: comes after the next one */
+    wire_frame paced[WIRE_PACED]; /* a ring, to Linux */
+    unsigned paced_begin, paced_count;
+    uint32_t paced_ms; /* when the last one left */
     uint64_t clock_from_us, clock_at_ms;
     uint32_t speed;
     uint8_t late[512]; /* a query that waits for wire_answer_late() */
@@ -165,6 +171,19 @@ static inline void wire_pass(int direction, const uint8_t *frame, size_t size)
     wire_release(direction);
 }
 
+/* Those of the slow link whose time has come. */
+static inline void wire_release_paced(void)
+{
+    while (wire.paced_count != 0 &&
+           (wire.pace_ms == 0 || sys_now() - wire.paced_ms >= wire.pace_ms)) {
+        wire_frame *first = &wire.paced[wire.paced_begin];
+        wire.paced_begin = (wire.paced_begin + 1) % WIRE_PACED;
+        wire.paced_count--;
+        wire.paced_ms = sys_now();
+        wire_deliver(WIRE_OUT, first->data, first->size);
+    }
+}
+
 static err_t wire_output(struct netif *netif, struct pbuf *p)
 {
     uint8_t frame[WIRE_FRAME];
@@ -173,6 +192,15 @@ static err_t wire_output(struct netif *netif, struct pbuf *p)
     if (p->tot_len > sizeof frame)
         return ERR_BUF;
     (void)pbuf_copy_partial(p, frame, p->tot_len, 0);
+    if (wire.pace_ms != 0 && wire_is_tcp(frame, p->tot_len)) {
+        wire_frame *last = &wire.paced[(wire.paced_begin + wire.paced_count) % WIRE_PACED];
+        if (wire.paced_count == WIRE_PACED)
+            return ERR_BUF;
+        memcpy(last->data, frame, p->tot_len);
+        last->size = p->tot_len;
+        wire.paced_count++;
+        return ERR_OK;
+    }
     wire_pass(WIRE_OUT, frame, p->tot_len);
     return ERR_OK;
 }
@@ -206,7 +234,10 @@ static err_t wire_init_netif(struct netif *netif)
  *     localhost    127.0.0.1       silent...  is never answered
  *     four.test    10.9.0.1        late.test  10.9.0.1, by wire_answer_late()
  *     six.test     fd00:9::1       all else   is no name (RCODE 3)
- *     both.test    10.9.0.1, fd00:9::1
+ *     both.test    10.9.0.1, fd00:9::1, and so mute6.test, but without an answer for IPv6
+ *     half4.test   its IPv6 address is silent    half6.test   its IPv4 address is
+ *     service4.test   likewise, and 127.0.0.1
+ *     dead.test    both are                      dead4.test   the only one is
  * ====================================================================== */
 
 static inline void wire_answer(uint8_t *packet, size_t size, const struct sockaddr_in *from)
@@ -215,7 +246,13 @@ static inline void wire_answer(uint8_t *packet, size_t size, const struct sockad
         const char *name, *four, *six;
     } names[] = {{"localhost", "127.0.0.1", NULL},     {"four.test", WIRE_LINUX4, NULL},
                  {"six.test", NULL, WIRE_LINUX6},      {"both.test", WIRE_LINUX4, WIRE_LINUX6},
-                 {"late.test", WIRE_LINUX4, NULL}};
+                 {"late.test", WIRE_LINUX4, NULL},
+                 {"half4.test", WIRE_LINUX4, WIRE_NOBODY6},
+                 {"half6.test", WIRE_NOBODY4, WIRE_LINUX6},
+                 {"dead.test", WIRE_NOBODY4, WIRE_NOBODY6},
+                 {"dead4.test", WIRE_NOBODY4, NULL},
+                 {"mute6.test", WIRE_LINUX4, NULL},
+                 {"service4.test", "127.0.0.1", WIRE_NOBODY6}};
     char name[256] = "";
     size_t at = 12, length = 0, i, end;
     unsigned type, answers = 0, known = 0;
@@ -232,6 +269,8 @@ static inline void wire_answer(uint8_t *packet, size_t size, const struct sockad
     if (end > size || strncmp(name, "silent", 6) == 0)
         return;
     type = packet[at + 1] * 256u + packet[at + 2];
+    if (type == 28 && strcmp(name, "mute6.test") == 0)
+        return;
     for (i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *text = type == 1 ? names[i].four : type == 28 ? names[i].six : NULL;
         if (strcmp(name, names[i].name) != 0)
@@ -310,6 +349,7 @@ static inline void wire_poll(void *context)
         wire_release(WIRE_IN);
         wire_release(WIRE_OUT);
     }
+    wire_release_paced();
     sys_check_timeouts();
     if (!moved && wire.speed <= WIRE_SPEED_MAX)
         (void)poll(items, 2, 1);
