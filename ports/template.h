@@ -29,9 +29,19 @@
  *       keeps the pointer.
  *   [ ] shut gives everything back, also after an open that failed or was not over. A look-up or a
  *       connection that cannot be cancelled belongs to someone who outlives the client.
+ *   [ ] write and read tell of what the peer takes and gives, as the client's idle limit goes by
+ *       them: of much that is copied and still unsent it learns nothing. Bound what is on the way.
+ *   [ ] A write that took long and then "nothing" may have sent it: that is an error, not 0.
  *   [ ] wait is never early with UNSB_E_TIMEOUT, and takes UNSB_FOREVER; it returns UNSB_OK for an
  *       end or an error, too, as there is something to be fetched. A spurious UNSB_OK is harmless,
  *       but a stream of them is a busy loop.
+ *   [ ] wait is also where a blocking call is interrupted, if that is wanted: a signal's handler,
+ *       an interrupt or another task sets a flag (and wakes wait). It then returns UNSB_E_ABORTED,
+ *       which ends the call with that code; the client is usable afterwards.
+ *   [ ] A name's addresses: the next one at once where one refuses, and after a second or two where
+ *       one is silent. The one that worked is tried first the next time.
+ *   [ ] drop, where processes fork(): the child gives its copy up without a word on the wire. NULL
+ *       (as here) is right where shut says nothing either, or where there is no fork().
  *   [ ] No signal (SIGPIPE), no exception, no call back into the client.
  *   [ ] Sends need no Nagle delay (TCP_NODELAY); an execution may be silent for 15 minutes
  *       (SO_KEEPALIVE).
@@ -103,8 +113,8 @@ static int unsb_template_read(unsb_template *t, void *data, size_t size);
 static void unsb_template_shut(unsb_template *t);
 /* Sleeps until the connection can be read (UNSB_READABLE) or written (UNSB_WRITABLE), while open
  * is pending until that can go on: UNSB_OK. Or until `timeout_ms` have passed: UNSB_E_TIMEOUT. With
- * `interest` 0 it lets the time pass; there may be no connection then. Where the platform has
- * nothing like select() or an event, poll it:
+ * `interest` 0 it lets the time pass; there may be no connection then. UNSB_E_ABORTED ends the call
+ * that the client is in. Where the platform has nothing like select() or an event, poll it:
  *
  *     uint32_t start_ms = now_ms();
  *     do {
@@ -221,7 +231,8 @@ static int unsbi_template_wait(void *context, int interest, uint32_t timeout_ms)
 
 static const unsb_transport_class unsbi_template_class = {
     unsbi_template_connect, unsbi_template_send, unsbi_template_recv,
-    unsbi_template_close,   unsbi_template_wait, NULL, NULL};
+    unsbi_template_close,   unsbi_template_wait, NULL /* interest */,
+    NULL /* drop */};
 
 UNSBI_TEMPLATE_FN unsb_transport unsb_template_transport(unsb_template *t, void *platform)
 {
