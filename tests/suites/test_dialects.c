@@ -344,6 +344,8 @@ static void test_answers(void **state)
     for (i = 0; i < COUNT(answers); i++) {
         answer a = answers[i];
         unsigned before = faults;
+        if (a.is_signed && !UNSB_SIGNING)
+            continue;
         for (framing = 0; framing < FRAMINGS; framing++)
             for (b = 0; b < COUNT(buffers); b++)
                 for (p = 0; p < COUNT(pieces); p++)
@@ -527,6 +529,8 @@ static void test_cut(void **state)
     faults = 0;
     for (i = 0; i < COUNT(answers); i++) {
         answer a = answers[i];
+        if (a.is_signed && !UNSB_SIGNING)
+            continue;
         for (framing = 0; framing < FRAMINGS; framing++)
             for (v = 0; v < COUNT(ways); v++)
                 if (a.body[0] != '\0' || framing == BY_LENGTH)
