@@ -45,10 +45,10 @@
  * close, for up to 24 hours where unix_time is given; all else is wiped and released at close.
  * unsb_openssl_wipe() releases the session.
  *
- * Memory: unsb_openssl, 216 bytes on x86-64. On the heap, by OpenSSL: 60 to 95 K while connected (of
- * which 34 K are two queues for records), 125 K while connecting, 6 K for the session that is kept,
- * and once in a process some 330 K of what OpenSSL loads for itself. Trusted certificates take 5 K
- * each: 750 K for a system's bundle.
+ * Memory: unsb_openssl, 216 bytes on x86-64. On the heap, by OpenSSL: 60 to 95 K while connected
+ * (of which 34 K are two queues for records), 125 K while connecting, 6 K for the session that is
+ * kept, and once in a process some 330 K of what OpenSSL loads for itself. Trusted certificates
+ * take 5 K each: 750 K for a system's bundle.
  *
  * OpenSSL's queue of errors, one for each thread, is left as it was found (but for marks set in it
  * by ERR_set_mark()), so that the caller's own calls of OpenSSL are not misled.

@@ -104,10 +104,10 @@ BUILD=${UNSB_BUILD:-$ROOT/tests/build}
 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts"
 client="test_request test_client test_faults"
-answers="test_dialects"
+answers="test_dialects test_tolerance test_exchange"
 tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls test_tls_openssl conform_openssl"
-ports="test_posix test_bearssl test_x509 $tls conform_posix conform_bearssl conform_template \
-    conform_arduino"
+ports="test_posix test_bearssl test_x509 test_proxy $tls conform_posix conform_bearssl \
+    conform_template conform_proxy conform_arduino"
 service="test_api test_cuts test_large"
 every="$parts $client $answers $ports $service"
 

@@ -74,7 +74,8 @@ for cc in "gcc -std=c99" "clang -std=c99" "g++ -x c++ -std=c++11" "clang++ -x c+
     compile hostile "$cc -O2 -mavx2" compile/hostile.c
 done
 
-for file in port_posix port_bearssl port_mbedtls port_openssl port_template port_x509; do
+for file in port_posix port_bearssl port_mbedtls port_openssl port_proxy port_template \
+    port_x509; do
     for cc in "gcc -std=gnu99" "clang -std=gnu99" "gcc -std=c99 -D_POSIX_C_SOURCE=200809L" \
         "clang -std=c11 -D_POSIX_C_SOURCE=200809L" "g++ -x c++ -std=c++11" \
         "clang++ -x c++ -std=c++11" "g++ -x c++ -std=c++20" "gcc -std=gnu17 -DUNSB_POSIX_THREADS=0"; do
