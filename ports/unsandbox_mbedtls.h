@@ -1385,6 +1385,14 @@ static int unsbi_mbedtls_handshake(unsb_mbedtls *tls)
     int rc = mbedtls_ssl_handshake(&tls->ssl);
     tls->computing = rc == MBEDTLS_ERR_SSL_CRYPTO_IN_PROGRESS;
     if (tls->send_failure != 0) {
+#if UNSBI_MBEDTLS_TLS13
+        /* It had judged already. Where the alert goes out in pieces, it is sent twice, and the
+         * second one finds that the server is gone. */
+        rc = tls->ssl.UNSBI_MBEDTLS_PRIVATE(alert_reason);
+        if (rc != 0) {
+            return unsbi_mbedtls_failed(tls, rc);
+        }
+#endif
         return unsbi_mbedtls_fail(tls, tls->send_failure, 0);
     }
     if (rc == MBEDTLS_ERR_SSL_WANT_READ || rc == MBEDTLS_ERR_SSL_WANT_WRITE || tls->computing) {

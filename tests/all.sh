@@ -94,6 +94,8 @@ count "coverage"
 . "$ROOT/tests/ports/lwip.sh"
 # shellcheck source=ports/lwip_sockets.sh
 . "$ROOT/tests/ports/lwip_sockets.sh"
+# shellcheck source=mbedtls3/mbedtls3.sh
+. "$ROOT/tests/mbedtls3/mbedtls3.sh"
 
 say "== what the documents claim to run"
 python3 -B matrix_test.py >"$WORK/unittest" 2>&1

@@ -507,9 +507,8 @@ static void late_tickets(void **state)
 static void ask_openssl(const char *how, const char *const *options, bool nonblocking, int want,
                         int detail)
 {
-    const char *argv[16] = {"python3",         "-B",
-                            "suites/tls_openssl.py", made("ecdsa.pem"),
-                            made("ecdsa.key"), how};
+    const char *argv[16] = {"python3",       "-B",           "suites/tls_openssl.py",
+                            made("rsa.pem"), made("rsa.key"), how};
     service s;
     size_t n = 6;
 
