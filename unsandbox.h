@@ -577,7 +577,9 @@ enum { UNSB_READABLE = 1, UNSB_WRITABLE = 2 };
  *          connection goes on in its parent. NULL: close does no more than that.
  *
  * Errors are the UNSB_E_ codes -30 to -49, or codes of the port's own at UNSB_E_USER or below; all
- * reach the caller unchanged. */
+ * reach the caller unchanged. UNSB_E_ABORTED from any of them ends the operation: so a signal
+ * handler, an ISR or another thread interrupts a blocking call, by a flag that `wait` looks at and
+ * something that wakes it (unsb_posix_interrupt() and the like). */
 typedef struct unsb_transport_class {
     int (*connect)(void *context, const char *host, uint16_t port);
     int (*send)(void *context, const void *data, size_t size);

@@ -74,12 +74,12 @@ extern "C" {
  * ====================================================================== */
 
 /* Codes of this port's own; see above. */
-#define UNSB_E_PROXY (UNSB_E_USER - 10)
-#define UNSB_E_PROXY_AUTH (UNSB_E_USER - 11)
-#define UNSB_E_PROXY_FORBIDDEN (UNSB_E_USER - 12)
-#define UNSB_E_PROXY_ANSWER (UNSB_E_USER - 13)
-#define UNSB_E_PROXY_CONFIG (UNSB_E_USER - 14)
-#define UNSB_E_PROXY_SCHEME (UNSB_E_USER - 15)
+#define UNSB_E_PROXY (UNSB_E_USER - 20)
+#define UNSB_E_PROXY_AUTH (UNSB_E_USER - 21)
+#define UNSB_E_PROXY_FORBIDDEN (UNSB_E_USER - 22)
+#define UNSB_E_PROXY_ANSWER (UNSB_E_USER - 23)
+#define UNSB_E_PROXY_CONFIG (UNSB_E_USER - 24)
+#define UNSB_E_PROXY_SCHEME (UNSB_E_USER - 25)
 
 /* ---- which proxy; zeroed: none. Fill it in, or have a helper do it ---- */
 typedef struct unsb_proxy_settings {
