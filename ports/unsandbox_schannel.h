@@ -151,7 +151,7 @@ extern "C" {
 #define UNSB_SCHANNEL_CIPHER 3
 
 /* A code of this port's own: no inner transport, no buffer or one too small. */
-#define UNSB_E_SCHANNEL_CONFIG (UNSB_E_USER - 4)
+#define UNSB_E_SCHANNEL_CONFIG (UNSB_E_USER - 5)
 
 /* ---- the configuration; zero is the default of every field ---- */
 typedef struct unsb_schannel_config {

@@ -284,7 +284,7 @@ static void answers(void **state)
         {"\x15\x03\x01\x00\x02\x02\x46", UNSB_E_PROXY_ANSWER, 0, NULL},
         {"220 mail.test ESMTP\r\n", UNSB_E_PROXY_ANSWER, 0, NULL},
         {"<html>no</html>", UNSB_E_PROXY_ANSWER, 0, NULL},
-        {"HTTP/1.1 999 x\r\n\r\n", UNSB_E_PROXY_ANSWER, 0, NULL},
+        {"HTTP/1.1 999 x\r\n\r\n", UNSB_E_PROXY, 999, NULL},
         {OK_HEAD "no field\r\n\r\n", UNSB_E_PROXY_ANSWER, 0, NULL},
         {OK_HEAD "A: b\r\n", UNSB_E_IO, 0, NULL},
         {"HTTP/1.1 4", UNSB_E_IO, 0, NULL},
