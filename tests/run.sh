@@ -107,7 +107,7 @@ client="test_request test_client test_faults"
 answers="test_dialects test_tolerance test_exchange"
 tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls test_tls_openssl conform_openssl"
 ports="test_posix test_bearssl test_x509 test_proxy $tls conform_posix conform_bearssl \
-    conform_template conform_proxy conform_arduino"
+    conform_template conform_proxy conform_arduino test_exceptions"
 service="test_api test_cuts test_large"
 every="$parts $client $answers $ports $service"
 

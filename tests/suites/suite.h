@@ -6,7 +6,13 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#include <cmocka.h> /* which does not say so itself */
+}
+#else
 #include <cmocka.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

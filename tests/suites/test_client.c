@@ -2000,6 +2000,77 @@ static void test_abort_callbacks(void **state)
             }
 }
 
+static jmp_buf away;
+
+static int leave(void *context, const void *data, size_t size)
+{
+    (void)context;
+    (void)data;
+    (void)size;
+    longjmp(away, 1);
+}
+
+static int leave_artifact(void *context, const unsb_artifact *artifact)
+{
+    return leave(context, artifact, 0);
+}
+
+static int leave_source(void *context, unsb_size offset, void *data, size_t size)
+{
+    (void)offset;
+    return leave(context, data, size);
+}
+
+/* A callback that does not return: abort and close work all the same. */
+static void test_callbacks_that_leave(void **state)
+{
+    static const unsb_client zero;
+    static unsigned kind, closes, mode, n; /* static: longjmp may spoil others */
+    size_t i;
+
+    (void)state;
+    for (n = 0; n < 16; n++) {
+        kind = n / 4;
+        closes = n / 2 % 2;
+        mode = n % 2;
+        start(io_reply(200, "",
+                       "{\"stdout\":\"x\",\"stderr\":\"y\",\"artifacts\":[{\"data\":\"QQ==\"}]}"),
+              128, mode == 1);
+        if (kind == 0)
+            result.out.write = leave;
+        else if (kind == 1)
+            result.err.write = leave;
+        else if (kind == 2)
+            result.on_artifact = leave_artifact;
+        else {
+            program.code.size = 400;
+            program.code.data = NULL;
+            program.code.read = leave_source;
+        }
+        if (setjmp(away) == 0) {
+            (void)finish(do_execute());
+            fail_msg("it returned");
+        }
+        if (closes != 0) {
+            unsb_close(&client);
+            assert_memory_equal(&client, &zero, sizeof client);
+            for (i = 0; i < 128; i++)
+                assert_int_equal(buffer[i], 0);
+            assert_false(io.connected || io.connecting);
+            continue;
+        }
+        assert_int_equal(unsb_poll(&client), UNSB_E_BUSY);
+        assert_int_equal(do_execute(), UNSB_E_BUSY);
+        unsb_abort(&client);
+        check_aborted();
+        memset(&result.err.write, 0, sizeof result.err.write);
+        result.out.write = NULL;
+        result.on_artifact = NULL;
+        program.code = unsb_text("print()");
+        assert_int_equal(finish(do_execute()), UNSB_OK);
+    }
+}
+
 static void test_close(void **state)
 {
     static const unsb_client zero;
@@ -2372,6 +2443,7 @@ int main(void)
         cmocka_unit_test(test_wait_keeps_connection),
         cmocka_unit_test(test_abort_steps),
         cmocka_unit_test(test_abort_callbacks),
+        cmocka_unit_test(test_callbacks_that_leave),
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_busy),
         cmocka_unit_test(test_interest),
