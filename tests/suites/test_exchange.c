@@ -726,7 +726,9 @@ static void test_answer_before_the_request(void **state)
         greeting.text = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
         greeting.at = 0;
         memset(scripts, 0, sizeof scripts);
-        scripts[1].replies[0] = scripts[0].replies[0] = io_reply(200, "", "good");
+        scripts[0].replies[0] = scripts[0].replies[1] = io_reply(200, "", "late");
+        scripts[0].delay_ms = 1000; /* nothing of it is there when the connection is looked at */
+        scripts[1].replies[0] = io_reply(200, "", "good");
         begin(2, &w);
         (void)request();
         assert_int_equal(request(), UNSB_OK);
