@@ -26,8 +26,9 @@
  * Credentials are in the settings, and in unsb_proxy while they are sent; in no error text.
  *
  * Errors: proxy.status has the proxy's answer, 0: there was none.
- *   UNSB_E_PROXY_AUTH      407: the proxy wants credentials, or others (Basic alone is spoken)
- *   UNSB_E_PROXY_FORBIDDEN 401, 403, 405, 451: its rules allow no tunnel to that host or port
+ *   UNSB_E_PROXY_AUTH      407 (or 401, as some have it): the proxy wants credentials, or others
+ *                          (Basic alone is spoken)
+ *   UNSB_E_PROXY_FORBIDDEN 403, 405, 451: its rules allow no tunnel to that host or port
  *   UNSB_E_CONNECT         502, 503, 504: it did not reach the host. With status 0, like
  *                          UNSB_E_RESOLVE: the proxy itself was not reached
  *   UNSB_E_PROXY           any other status
@@ -315,9 +316,9 @@ static int unsbi_proxy_feed(unsb_proxy *proxy, char c)
 static int unsbi_proxy_judge(unsb_proxy *proxy)
 {
     switch (proxy->status) {
+    case 401: /* of tinyproxy, for wrong credentials */
     case 407:
         return unsbi_proxy_fail(proxy, UNSB_E_PROXY_AUTH);
-    case 401:
     case 403:
     case 405:
     case 451:
@@ -582,7 +583,7 @@ UNSBI_PROXY_FN const char *unsb_proxy_error_text(int error)
     case UNSB_E_PROXY:
         return "the proxy refused the tunnel";
     case UNSB_E_PROXY_AUTH:
-        return "the proxy wants credentials, or others (407)";
+        return "the proxy wants credentials, or others";
     case UNSB_E_PROXY_FORBIDDEN:
         return "the proxy's rules forbid the tunnel";
     case UNSB_E_PROXY_ANSWER:

@@ -18,6 +18,8 @@ count "examples/demo.sh"
 
 # shellcheck source=peers/peers.sh
 . "$ROOT/tests/peers/peers.sh"
+# shellcheck source=peers/proxies.sh
+. "$ROOT/tests/peers/proxies.sh"
 # shellcheck source=firmware/firmware.sh
 . "$ROOT/tests/firmware/firmware.sh"
 

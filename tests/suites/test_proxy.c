@@ -267,7 +267,7 @@ static void answers(void **state)
         {"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n" HTML,
          UNSB_E_PROXY_AUTH, 407, NULL},
         {"HTTP/1.1 403 Forbidden\r\n" HTML, UNSB_E_PROXY_FORBIDDEN, 403, NULL},
-        {"HTTP/1.1 401 x\r\n\r\n", UNSB_E_PROXY_FORBIDDEN, 401, NULL},
+        {"HTTP/1.1 401 x\r\n\r\n", UNSB_E_PROXY_AUTH, 401, NULL},
         {"HTTP/1.1 405 x\r\n\r\n", UNSB_E_PROXY_FORBIDDEN, 405, NULL},
         {"HTTP/1.1 451 x\r\n\r\n", UNSB_E_PROXY_FORBIDDEN, 451, NULL},
         {"HTTP/1.1 502 Bad Gateway\r\n" HTML, UNSB_E_CONNECT, 502, NULL},
