@@ -661,6 +661,10 @@ typedef struct rig {
     unsb_mbedtls mbedtls;
     unsb_mbedtls_config mbedtls_secure;
 #endif
+#ifdef UNSANDBOX_OPENSSL_H /* likewise */
+    unsb_openssl openssl;
+    unsb_openssl_config openssl_secure;
+#endif
     tap inside;  /* between TLS and TCP */
     tap outside; /* between client and TLS */
     unsb_config config;
@@ -724,8 +728,35 @@ static inline mbedtls_x509_crt *rig_load_mbedtls_trust(void)
 }
 #endif
 
+#ifdef UNSANDBOX_OPENSSL_H
+static unsb_openssl_trust rig_openssl_trust;
+
+static inline void rig_free_openssl_trust(void)
+{
+    unsb_openssl_free_trust(&rig_openssl_trust);
+}
+
+static inline X509_STORE *rig_load_openssl_trust(void)
+{
+    if (rig_openssl_trust.count == 0) {
+        if (unsb_openssl_load_pem(&rig_openssl_trust, pki("ca.pem")) != UNSB_OK)
+            fail_msg("no test authority");
+        (void)atexit(rig_free_openssl_trust);
+    }
+    return rig_openssl_trust.store;
+}
+#endif
+
 /* What a client's bytes go over. */
-enum { ON_TCP, ON_BEARSSL, ON_MBEDTLS, WIRES };
+enum {
+    ON_TCP,
+    ON_BEARSSL,
+    ON_MBEDTLS,
+#ifdef UNSANDBOX_OPENSSL_H
+    ON_OPENSSL,
+#endif
+    WIRES
+};
 
 /* Zeroes `r` and fills r->config and the configuration of its TLS with what can be changed before
  * rig_open(). `tls` is one of the above, or true for BearSSL. */
@@ -736,6 +767,10 @@ static inline void rig_prepare(rig *r, int tls, bool nonblocking, uint16_t port)
 #ifdef UNSANDBOX_MBEDTLS_H
     if (tls == ON_MBEDTLS)
         r->mbedtls_secure.anchors = rig_load_mbedtls_trust();
+#endif
+#ifdef UNSANDBOX_OPENSSL_H
+    if (tls == ON_OPENSSL)
+        r->openssl_secure.anchors = rig_load_openssl_trust();
 #endif
     if (tls == ON_BEARSSL) {
         const unsb_bearssl_trust *trust = rig_load_trust();
@@ -773,6 +808,12 @@ static inline void rig_open(rig *r)
         r->config.transport = unsb_mbedtls_transport(&r->mbedtls, &r->mbedtls_secure);
     }
 #endif
+#ifdef UNSANDBOX_OPENSSL_H
+    if (r->openssl_secure.anchors != NULL) {
+        r->openssl_secure.inner = r->config.transport;
+        r->config.transport = unsb_openssl_transport(&r->openssl, &r->openssl_secure);
+    }
+#endif
     r->config.transport = tap_transport(&r->outside, r->config.transport);
     r->outside.below = &r->inside;
     r->outside.most = most;
@@ -793,6 +834,10 @@ static inline void rig_close(rig *r)
     if (r->mbedtls_secure.anchors != NULL)
         unsb_mbedtls_wipe(&r->mbedtls);
 #endif
+#ifdef UNSANDBOX_OPENSSL_H
+    if (r->openssl_secure.anchors != NULL)
+        unsb_openssl_wipe(&r->openssl);
+#endif
 }
 
 /* What the TLS port that is in use says. */
@@ -802,6 +847,10 @@ static inline int rig_tls_error(const rig *r)
     if (r->mbedtls_secure.anchors != NULL)
         return r->mbedtls.error;
 #endif
+#ifdef UNSANDBOX_OPENSSL_H
+    if (r->openssl_secure.anchors != NULL)
+        return r->openssl.error;
+#endif
     return r->tls.error;
 }
 
@@ -810,6 +859,10 @@ static inline bool rig_resumed(const rig *r)
 #ifdef UNSANDBOX_MBEDTLS_H
     if (r->mbedtls_secure.anchors != NULL)
         return r->mbedtls.resumed;
+#endif
+#ifdef UNSANDBOX_OPENSSL_H
+    if (r->openssl_secure.anchors != NULL)
+        return r->openssl.resumed;
 #endif
     return r->tls.resumed;
 }

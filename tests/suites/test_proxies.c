@@ -8,15 +8,11 @@
 
 static const char *const kinds[] = {"tinyproxy", "squid"};
 static service proxies[COUNT(kinds)], sandbox;
-static unsb_openssl_trust trust;
 static unsb_proxy tunnel;
 static unsb_proxy_settings settings;
-static unsb_openssl by_openssl;
 static rig g;
 static unsb_result result;
 static char out_memory[70000];
-
-enum { ON_OPENSSL = WIRES, ALL_WIRES };
 
 /* A client whose connections go by a proxy. */
 static void begin(int kind, int tls, bool nonblocking, const char *user, uint16_t number)
@@ -24,19 +20,11 @@ static void begin(int kind, int tls, bool nonblocking, const char *user, uint16_
     char url[200];
 
     rig_close(&g);
-    rig_prepare(&g, tls == ON_OPENSSL ? ON_TCP : tls, nonblocking, number);
+    rig_prepare(&g, tls, nonblocking, number);
     (void)snprintf(url, sizeof url, "http://%s127.0.0.1:%u", user, proxies[kind].port);
     assert_int_equal(unsb_proxy_url(&settings, url), UNSB_OK);
     g.config.host = "127.0.0.1";
     g.config.transport = unsb_proxy_transport(&tunnel, g.config.transport, &settings);
-    if (tls == ON_OPENSSL) {
-        unsb_openssl_config config;
-        unsb_openssl_wipe(&by_openssl);
-        memset(&config, 0, sizeof config);
-        config.inner = g.config.transport;
-        config.anchors = trust.store;
-        g.config.transport = unsb_openssl_transport(&by_openssl, &config);
-    }
     rig_open(&g);
     memset(&result, 0, sizeof result);
     result.out = unsb_into(out_memory, sizeof out_memory);
@@ -62,7 +50,7 @@ static void tunnels(int kind)
     memcpy(code, "print('0123456789' * 5000)\n", 27);
     program.language = "python";
     program.code = unsb_text(code);
-    for (way = 0; way < 2 * (ALL_WIRES - ON_BEARSSL); way++) {
+    for (way = 0; way < 2 * (WIRES - ON_BEARSSL); way++) {
         int tls = ON_BEARSSL + way / 2;
         begin(kind, tls, way % 2 != 0, "user:pass_word@", sandbox.port);
         expect("execute", unsb_execute(&g.client, &program, &result), UNSB_OK, 200);
@@ -113,7 +101,6 @@ static int tear_down(void **state)
 
     (void)state;
     rig_close(&g);
-    unsb_openssl_wipe(&by_openssl);
     for (i = 0; i < COUNT(kinds); i++)
         service_stop(&proxies[i]);
     service_stop(&sandbox);
@@ -136,23 +123,10 @@ static void squid(void **state)
     refusals(1, 407, UNSB_E_CONNECT, 503);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    return unsb_openssl_load_pem(&trust, pki("ca.pem")) == UNSB_OK ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    unsb_openssl_free_trust(&trust);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(tinyproxy, tear_down),
                                        cmocka_unit_test_teardown(squid, tear_down)};
 
-    return cmocka_run_group_tests_name("proxies", tests, start, stop);
+    return cmocka_run_group_tests_name("proxies", tests, NULL, NULL);
 }
