@@ -36,13 +36,15 @@ mkdir -p "$WORK/chains" "$WORK/corpus_x509" &&
 for chain in "$WORK"/chains/*.chain; do
     { printf '\007'; cat "$chain"; } >"$WORK/corpus_x509/x509_$(basename "$chain" .chain)"
 done
-for name in parts client x509; do
+for name in parts client x509 diff; do
     mkdir -p "$WORK/corpus_$name" && python3 -B fuzz/seeds.py "$WORK/corpus_$name"
     for other in "$WORK/corpus_$name"/*; do
         case $other in */"$name"_*) ;; *) rm "$other" ;; esac
     done
+    more=; [ "$name" != diff ] || more=$(echo fuzz/diff_*.c)
+    # shellcheck disable=SC2086
     clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I.. \
-        -I../ports "fuzz/fuzz_$name.c" -o "$WORK/fuzz_$name" &&
+        -I../ports "fuzz/fuzz_$name.c" $more -o "$WORK/fuzz_$name" &&
         (cd "$WORK" && timeout $((UNSB_FUZZ_SECONDS * 3 + 60)) "./fuzz_$name" -max_len=8192 -timeout=20 \
             -max_total_time="$UNSB_FUZZ_SECONDS" -print_final_stats=1 "corpus_$name") >"$WORK/fuzz" 2>&1
     if [ $? = 0 ]; then
@@ -53,8 +55,6 @@ for name in parts client x509; do
     fi >"$WORK/tap"
     count "fuzz_$name"
 done
-
-alike "fast and compact builds" 10000000
 
 say "== flash, RAM and stack against tests/size_budget, and growth with the payload"
 for part in budget growth; do

@@ -105,11 +105,12 @@ SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame
 parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts"
 client="test_request test_client test_faults"
 answers="test_dialects test_tolerance test_exchange"
+alike="test_diff" # builds both variants itself
 tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls test_tls_openssl conform_openssl"
 ports="test_posix test_bearssl test_x509 test_proxy $tls conform_posix conform_bearssl \
     conform_template conform_proxy conform_arduino test_exceptions"
 service="test_api test_cuts test_large"
-every="$parts $client $answers $ports $service"
+every="$parts $alike $client $answers $ports $service"
 
 say "== what compiles"
 sh compile/check.sh >"$WORK/tap" 2>&1
@@ -127,21 +128,6 @@ UNSB_TEST_DIALECT=live suite "gcc -O2, live dialect" "$BUILD/fast/test_api"
 
 say "== the compact loops"
 variant "gcc -Os" "$BUILD/small" "$parts $client $answers" CC=gcc CFLAGS="-Os"
-
-# alike WHAT COUNT: the fast and the compact build must make the same of COUNT inputs
-alike() {
-    seed=${UNSB_SEED:-$(date +%s)}
-    for small in 0 1; do
-        gcc -std=c11 -O2 -DUNSB_SMALL=$small -I.. fuzz/transcript.c -o "$WORK/transcript_$small" &&
-            "$WORK/transcript_$small" "$seed" "$2" >"$WORK/transcript_$small.out"
-    done
-    if [ -s "$WORK/transcript_0.out" ] && cmp "$WORK/transcript_0.out" "$WORK/transcript_1.out"
-    then echo "ok - $1: $2 inputs of seed $seed"; else
-        echo "not ok - $1: inputs of seed $seed differ; UNSB_SEED=$seed runs them again"
-    fi >"$WORK/tap" 2>&1
-    count "$1"
-}
-alike "fast and compact builds" 300000
 
 say "== under AddressSanitizer and UndefinedBehaviorSanitizer"
 variant "gcc, sanitized" "$BUILD/sanitized" "$every" CC=gcc CFLAGS="-O1 -g $SANITIZE"

@@ -53,6 +53,9 @@ SEEDS = {
                   b"Content-Length: 2\r\nConnection: close, x\r\n y\r\n"
                   b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n\r\nhi",
     "parts_base64": bytes([2, 2]) + base64.b64encode(bytes(range(40))),
+    "diff_json": bytes([0, 6, 3]) + json.dumps(JOB).encode(),
+    "diff_http": bytes([1, 4, 0]) + chunked(RESULT),
+    "diff_base64": bytes([2, 0, 0]) + base64.b64encode(bytes(range(200))),
 }
 
 for name, content in SEEDS.items():
