@@ -276,7 +276,10 @@ def markdown(report):
                   ('json-writer', 'JSON writer alone'), ('base64', 'base64 alone')]
         rows(['flash, bytes'] + [e['title'] for e in ours.values()],
              [[title] + [number(e['programs'][key]['bytes']) for e in ours.values()]
-              for key, title in titles])
+              for key, title in titles] +
+             [['constants in RAM, of ' + title] +
+              [number(e['programs'][key]['constants_in_ram']) for e in ours.values()]
+              for key, title in titles[:3]])
         rows(['for comparison', 'Cortex-M0+', 'Cortex-M4'],
              [['%s (%s)' % (name, p['what']), number(p['bytes']['m0plus']),
                number(p['bytes']['m4'])] for name, p in peers.items()])

@@ -92,9 +92,15 @@ class Linked:
             if int(size, 16) and KEPT.match(name):
                 self.inputs.append((name, int(address, 16), int(size, 16), origin))
         self.output = output
+        self.target = target
 
     def size(self, objects):
         return sum(s for _, _, s, o in self.inputs if o in objects)
+
+    def constants_in_ram(self, objects):
+        """AVR's compilers copy constants to RAM, as flash is another address space there."""
+        kinds = ('.data', '.rodata') if 'avr' in self.target else ('.data', '.sdata')
+        return sum(s for n, _, s, o in self.inputs if o in objects and n.startswith(kinds))
 
     def helpers(self, objects):
         found = {}
@@ -186,6 +192,7 @@ def measure_target(header, source, build, target):
             linked = Linked(target, [path + '.o', library], path + '.elf')
             helpers = linked.helpers([path + '.o', library])
             found[key] = {'bytes': linked.size([library]),
+                          'constants_in_ram': linked.constants_in_ram([library]),
                           'sections': linked.by_section(header, [library]),
                           'helper_bytes': sum(helpers.values()), 'helpers': helpers}
     return {'title': title, 'programs': dict(sorted(found.items()))}
