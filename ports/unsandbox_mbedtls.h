@@ -1,4 +1,4 @@
-/* unsandbox_mbedtls.h - TLS for unsandbox.h by Mbed TLS 2.28 (or 3.x), over any other transport
+/* unsandbox_mbedtls.h - TLS for unsandbox.h by Mbed TLS 3.6 or 2.28, over any other transport
  *
  *     #include "unsandbox.h"
  *     #include "unsandbox_posix.h"          (or any transport that moves bytes)
@@ -17,8 +17,9 @@
  * macro. C99 or C++11; link with -lmbedtls -lmbedx509 -lmbedcrypto.
  *
  * What is always checked; there is no switch:
- *   - TLS 1.2 with ECDHE and an AEAD cipher (ChaCha20-Poly1305, AES-GCM, AES-CCM), no compression;
- *     a server that asks to renegotiate is told no.
+ *   - TLS 1.3, where Mbed TLS 3.6 was built with it, or TLS 1.2: with ECDHE and an AEAD cipher
+ *     (ChaCha20-Poly1305, AES-GCM, AES-CCM), no compression; a server that asks to renegotiate is
+ *     told no.
  *   - The chain up to a trust anchor, the dates of all of it, RSA keys of 2048 bits or more and EC
  *     keys on P-256, P-384 or P-521; no signature with SHA-1 or MD5, in a certificate or in the
  *     handshake. keyUsage and extKeyUsage must allow a TLS server. What Mbed TLS lets pass,
@@ -39,37 +40,57 @@
  * and all other certificates do not count (but Mbed TLS must be able to read them); the name, the
  * usages and the key's kind and size do.
  *
- * Sessions are resumed when the same host and port are connected to again (by session ID or
- * ticket). The parameters of one session are kept after close, for up to 24 hours where unix_time
- * is given; all else is wiped and released at close. unsb_mbedtls_wipe() releases the session.
+ * Sessions are resumed when the same host and port are connected to again (by session ID or ticket;
+ * with TLS 1.3 by a ticket that came with the response, once, and with a new exchange of keys). The
+ * parameters of one session are kept after close, for up to 24 hours where unix_time is given; all
+ * else is wiped and released at close. unsb_mbedtls_wipe() releases the session.
  *
- * Memory: unsb_mbedtls, 1.9 K on x86-64, and the state of Mbed TLS's entropy sources (see
+ * PSA: where Mbed TLS computes by it (TLS 1.3, or MBEDTLS_USE_PSA_CRYPTO), connect calls
+ * psa_crypto_init(), which does nothing from the second time on. What that allocates stays until
+ * the program calls mbedtls_psa_crypto_free(), when no connection is open. The keys of TLS 1.3 are
+ * made from PSA's own random numbers, not from unsb_mbedtls_config.entropy: on bare metal Mbed TLS
+ * needs a source for these, mbedtls_hardware_poll() (MBEDTLS_ENTROPY_HARDWARE_ALT) or
+ * mbedtls_psa_external_get_random() (MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG), or connect fails with
+ * UNSB_E_ENTROPY. With threads it needs MBEDTLS_THREADING_C. After fork(), PSA of 3.6.6 draws new
+ * randomness in the child; before, both would make the same keys.
+ *
+ * Memory: unsb_mbedtls, 1.9 K to 2.1 K on x86-64, and the state of Mbed TLS's entropy sources (see
  * UNSB_MBEDTLS_ENTROPY). Mbed TLS allocates the record buffers (MBEDTLS_SSL_IN_CONTENT_LEN,
  * MBEDTLS_SSL_OUT_CONTENT_LEN), the peer's certificates and what it computes with; this port
  * nothing. Where the buffer for input is smaller than 16384 bytes, the server is asked for records
  * that fit (max_fragment_length, RFC 6066 section 4).
  *
- * Errors: tls.error says more.
+ * Errors: tls.error says more, and unsb_mbedtls_error_text() says it in words.
  *   UNSB_E_CERTIFICATE     > 0: MBEDTLS_X509_BADCERT_... flags; of these, _CN_MISMATCH also for a
  *                          host that cannot be a name or an address, or a certificate without
  *                          subjectAltName; _OTHER: the key is not pinned, or tls.x509 has what
  *                          unsandbox_x509.h found; _EXPIRED with _FUTURE: there is no clock to
  *                          tell. < 0: it could not be read, Mbed TLS's number
  *   UNSB_E_ENTROPY         Mbed TLS's number
- *   UNSB_E_TRUST           neither anchors nor pins
+ *   UNSB_E_TRUST           neither anchors nor pins; also anchors that are an empty list
+ *   UNSB_E_MBEDTLS_MEMORY  Mbed TLS found no memory; its number
  *   UNSB_E_TLS             Mbed TLS's number, MBEDTLS_ERR_SSL_...; with
  *                          MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE, tls.alert is the peer's alert
  *   UNSB_E_IO              with MBEDTLS_ERR_SSL_CONN_EOF: the stream ended without close_notify
  *   UNSB_E_CLOSED          only from recv and send, after the peer's close_notify
- *   UNSB_E_MBEDTLS_CONFIG  the configuration cannot work
+ *   UNSB_E_MBEDTLS_CONFIG  the configuration cannot work: UNSB_MBEDTLS_NO_INNER, UNSB_MBEDTLS_PINS
  * The inner transport's errors come unchanged, with tls.error 0. An error is returned again until
  * close. A failed send leaves recv usable.
  *
- * Limits: Mbed TLS refuses critical name constraints even where they are met, and chains in which
- * an intermediate certificate comes before one that it signed.
- *
- * TLS 1.2 alone, also where Mbed TLS has 1.3. Tested with 2.28; what is different in 3.x is
- * behind checks of the version, and untested. 4.x is refused. */
+ * Limits: tested with 2.28.3 and 3.6.6; 4.x is refused. TLS 1.3 is not used before 3.6.
+ *   - KeyUpdate (RFC 8446 section 4.6.3), which servers may send after gigabytes, Mbed TLS 3.6 does
+ *     not know: UNSB_E_TLS with MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE.
+ *   - Messages of the handshake that are cut into records of any size are joined while they are in
+ *     the clear: in TLS 1.2 all but the last. Of those that are encrypted in TLS 1.3, Mbed TLS 3.6
+ *     joins pieces of 4 bytes or more. One that is larger than MBEDTLS_SSL_IN_CONTENT_LEN fails.
+ *   - 3.6.6, and no release before it, refuses servers of TLS 1.2 alone that have an RSA key and
+ *     choose RSA-PSS by an order of their own: UNSB_E_TLS with MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER.
+ *     no_tls13 helps there; it was mended after 3.6.6.
+ *   - Critical name constraints are refused even where they are met, and so are chains in which an
+ *     intermediate certificate comes before one that it signed.
+ *   - With TLS 1.3 max_fragment_length is not asked for; a buffer for input that is smaller than
+ *     16384 bytes needs MBEDTLS_SSL_RECORD_SIZE_LIMIT (RFC 8449), and a server that honours it.
+ */
 #ifndef UNSANDBOX_MBEDTLS_H
 #define UNSANDBOX_MBEDTLS_H
 
@@ -131,7 +152,7 @@
  * ====================================================================== */
 
 /* 0: without Mbed TLS's own sources of entropy, whose state is part of unsb_mbedtls (38 K in
- * Debian's build); then unsb_mbedtls_config.entropy is required. */
+ * Debian's build of 2.28, 0.9 K in 3.6); then unsb_mbedtls_config.entropy is required. */
 #ifndef UNSB_MBEDTLS_ENTROPY
 #if defined(MBEDTLS_ENTROPY_C)
 #define UNSB_MBEDTLS_ENTROPY 1
@@ -222,6 +243,7 @@ typedef struct unsb_mbedtls {
     bool unsent;      /* a record waits to go out, or a part of one */
     bool computing;   /* Mbed TLS wants to be called again at once */
     bool starved;     /* it got nothing to read */
+    bool write_first; /* it reads on when what waits is out */
     bool ended;       /* close_notify has come */
     int steps;        /* calls of the inner transport that are left to this call */
     int failure;      /* sticky */
@@ -1151,42 +1173,9 @@ static int unsbi_mbedtls_check(unsb_mbedtls *tls, const char *host, uint16_t por
     return UNSB_OK;
 }
 
-/* What this port insists on, in `ssl_config`. */
-static void unsbi_mbedtls_restrict(unsb_mbedtls *tls)
+/* Versions, curves and signatures. */
+static void unsbi_mbedtls_restrict_handshake(const unsb_mbedtls *tls, mbedtls_ssl_config *config)
 {
-    static const int suites[] = {
-#if UNSBI_MBEDTLS_TLS13
-                                 MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
-                                 MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
-                                 MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
-                                 MBEDTLS_TLS1_3_AES_128_CCM_SHA256,
-#endif
-                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-                                 MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
-                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_CCM,
-                                 0};
-    static const mbedtls_x509_crt_profile profile = {
-        MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA256) | MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA384) |
-            MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA512),
-        MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_RSA) | MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_RSASSA_PSS) |
-            MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_ECKEY) | MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_ECDSA),
-        MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP256R1) |
-            MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP384R1) |
-            MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP521R1),
-        2048};
-    mbedtls_ssl_config *config = &tls->ssl_config;
-
-    /* REQUIRED demands anchors. With OPTIONAL, an error from unsbi_mbedtls_verify() ends the
-     * handshake all the same, and unsbi_mbedtls_opened() looks for what else was found. */
-    mbedtls_ssl_conf_authmode(config, tls->config.anchors != NULL ? MBEDTLS_SSL_VERIFY_REQUIRED
-                                                                  : MBEDTLS_SSL_VERIFY_OPTIONAL);
-    mbedtls_ssl_conf_ciphersuites(config, suites);
-    mbedtls_ssl_conf_cert_profile(config, &profile);
 #if MBEDTLS_VERSION_NUMBER >= 0x03020000
     {
         /* what Mbed TLS was built without is left out; as are its default's odd curves */
@@ -1257,6 +1246,46 @@ static void unsbi_mbedtls_restrict(unsb_mbedtls *tls)
         mbedtls_ssl_conf_sig_hashes(config, hashes);
     }
 #endif
+    (void)tls;
+}
+
+/* What this port insists on, in `ssl_config`. */
+static void unsbi_mbedtls_restrict(unsb_mbedtls *tls)
+{
+    static const int suites[] = {
+#if UNSBI_MBEDTLS_TLS13
+                                 MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+                                 MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+                                 MBEDTLS_TLS1_3_AES_128_CCM_SHA256,
+#endif
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+                                 MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_CCM,
+                                 MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_CCM,
+                                 0};
+    static const mbedtls_x509_crt_profile profile = {
+        MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA256) | MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA384) |
+            MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA512),
+        MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_RSA) | MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_RSASSA_PSS) |
+            MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_ECKEY) | MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_ECDSA),
+        MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP256R1) |
+            MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP384R1) |
+            MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP521R1),
+        2048};
+    mbedtls_ssl_config *config = &tls->ssl_config;
+
+    /* REQUIRED demands anchors. With OPTIONAL, an error from unsbi_mbedtls_verify() ends the
+     * handshake all the same, and unsbi_mbedtls_opened() looks for what else was found. */
+    mbedtls_ssl_conf_authmode(config, tls->config.anchors != NULL ? MBEDTLS_SSL_VERIFY_REQUIRED
+                                                                  : MBEDTLS_SSL_VERIFY_OPTIONAL);
+    mbedtls_ssl_conf_ciphersuites(config, suites);
+    mbedtls_ssl_conf_cert_profile(config, &profile);
+    unsbi_mbedtls_restrict_handshake(tls, config);
 #if defined(MBEDTLS_SSL_RENEGOTIATION)
     mbedtls_ssl_conf_renegotiation(config, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
 #endif
@@ -1410,8 +1439,7 @@ static int unsbi_mbedtls_connect(void *context, const char *host, uint16_t port)
     int rc;
 
     tls->steps = UNSBI_MBEDTLS_STEPS;
-    switch (tls->state) {
-    case UNSBI_MBEDTLS_IDLE:
+    if (tls->state == UNSBI_MBEDTLS_IDLE) {
         tls->code = 0;
         tls->error = 0;
         tls->alert = 0;
@@ -1423,8 +1451,8 @@ static int unsbi_mbedtls_connect(void *context, const char *host, uint16_t port)
             return rc;
         }
         tls->state = UNSBI_MBEDTLS_CONNECTING;
-        /* fall through */
-    case UNSBI_MBEDTLS_CONNECTING:
+    }
+    if (tls->state == UNSBI_MBEDTLS_CONNECTING) {
         rc = inner->vtable->connect(inner->context, host, port);
         if (rc == UNSB_PENDING) {
             return rc;
@@ -1436,14 +1464,11 @@ static int unsbi_mbedtls_connect(void *context, const char *host, uint16_t port)
         if (rc != UNSB_OK) {
             return rc;
         }
-        /* fall through */
-    case UNSBI_MBEDTLS_HANDSHAKE:
-        return unsbi_mbedtls_handshake(tls);
-    case UNSBI_MBEDTLS_OPEN:
-        return UNSB_OK;
-    default:
-        return tls->failure;
     }
+    if (tls->state == UNSBI_MBEDTLS_HANDSHAKE) {
+        return unsbi_mbedtls_handshake(tls);
+    }
+    return tls->state == UNSBI_MBEDTLS_OPEN ? UNSB_OK : tls->failure;
 }
 
 static int unsbi_mbedtls_send(void *context, const void *data, size_t size)
@@ -1482,6 +1507,24 @@ static int unsbi_mbedtls_send(void *context, const void *data, size_t size)
     return unsbi_mbedtls_failed(tls, rc);
 }
 
+/* Is there more to be done with what came: a ticket of TLS 1.3, or what follows one in its record?
+ * Each costs a step; when they are used up, `computing` says so. */
+static bool unsbi_mbedtls_is_more(unsb_mbedtls *tls, int rc)
+{
+#if UNSBI_MBEDTLS_TICKETS
+    if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
+        unsbi_mbedtls_keep(tls);
+        rc = MBEDTLS_ERR_SSL_WANT_READ;
+    }
+#endif
+    if (rc != MBEDTLS_ERR_SSL_WANT_READ || tls->starved || tls->recv_failure != 0) {
+        return false;
+    }
+    tls->computing = tls->steps <= 0;
+    tls->steps--;
+    return true;
+}
+
 static int unsbi_mbedtls_recv(void *context, void *data, size_t size)
 {
     unsb_mbedtls *tls = (unsb_mbedtls *)context;
@@ -1502,7 +1545,7 @@ static int unsbi_mbedtls_recv(void *context, void *data, size_t size)
     if (tls->send_failure == 0) {
         (void)unsbi_mbedtls_flush(tls);
     }
-    tls->computing = false;
+    tls->computing = tls->write_first = false;
     while (tls->failure == 0) {
         int rc;
         tls->starved = false;
@@ -1510,21 +1553,20 @@ static int unsbi_mbedtls_recv(void *context, void *data, size_t size)
         if (rc > 0) {
             return rc;
         }
-#if UNSBI_MBEDTLS_TICKETS
-        if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
-            unsbi_mbedtls_keep(tls);
-            rc = MBEDTLS_ERR_SSL_WANT_READ;
-        }
-#endif
-        /* There is more to be done with what came: a ticket, or what follows it in its record. */
-        if (rc == MBEDTLS_ERR_SSL_WANT_READ && !tls->starved && tls->recv_failure == 0) {
-            tls->computing = tls->steps <= 0;
+        if (unsbi_mbedtls_is_more(tls, rc)) {
             if (tls->computing) {
                 return 0;
             }
-            tls->steps--;
             continue;
         }
+#if UNSBI_MBEDTLS_TICKETS
+        /* A ticket is looked at only when nothing waits to be sent. */
+        if (tls->tls13 && tls->send_failure != 0 && tls->recv_failure == 0 &&
+            rc == MBEDTLS_ERR_SSL_CONN_EOF) {
+            return unsbi_mbedtls_fail(tls, tls->send_failure, 0);
+        }
+        tls->write_first = tls->tls13 && rc == MBEDTLS_ERR_SSL_WANT_WRITE;
+#endif
         if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
             tls->ended = true;
             return UNSB_E_CLOSED;
@@ -1635,7 +1677,7 @@ static int unsbi_mbedtls_translate(const unsb_mbedtls *tls, int interest, bool *
     } else {
         if ((interest & UNSB_READABLE) != 0) {
             *ready = tls->ended || tls->computing || mbedtls_ssl_get_bytes_avail(&tls->ssl) > 0;
-            wanted |= UNSB_READABLE;
+            wanted |= tls->write_first && wanted != 0 ? 0 : UNSB_READABLE;
         }
         if ((interest & UNSB_WRITABLE) != 0) {
             *ready = *ready || tls->ended || tls->send_failure != 0;

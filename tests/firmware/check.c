@@ -27,6 +27,22 @@
 
 #include "roots.h"
 
+#if MBEDTLS_VERSION_MAJOR >= 3
+#define mbedtls_sha256_starts_ret mbedtls_sha256_starts
+#define mbedtls_sha256_update_ret mbedtls_sha256_update
+#define mbedtls_sha256_finish_ret mbedtls_sha256_finish
+
+/* What the keys of TLS 1.3 are made of. */
+psa_status_t mbedtls_psa_external_get_random(mbedtls_psa_external_random_context_t *context,
+                                             uint8_t *output, size_t size, size_t *length)
+{
+    (void)context;
+    *length = size;
+    return board_entropy(NULL, output, size) == UNSB_OK ? PSA_SUCCESS
+                                                        : PSA_ERROR_INSUFFICIENT_ENTROPY;
+}
+#endif
+
 enum {
     BAD_HOST = MBEDTLS_X509_BADCERT_CN_MISMATCH,
     NOT_TRUSTED = MBEDTLS_X509_BADCERT_NOT_TRUSTED,
@@ -66,6 +82,9 @@ static void tls_end(void)
 
     unsb_mbedtls_wipe(&tls);
     mbedtls_x509_crt_free(&authorities);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    mbedtls_psa_crypto_free();
+#endif
     mbedtls_memory_buffer_alloc_max_get(&used, &blocks);
     board_print_number("# heap: ", (int32_t)used, "\n");
     mbedtls_memory_buffer_alloc_cur_get(&used, &blocks);

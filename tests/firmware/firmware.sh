@@ -110,7 +110,9 @@ firmware_proxied() { # firmware_proxied IMAGE WIRE SCENARIO cut|stall
 firmware_matrix() { # firmware_matrix PORT...: what was just counted ran on this machine's model
     verdict=run
     [ "$f" = 0 ] && [ "$n" != 0 ] || verdict=failed
-    for name in "$@"; do matrix_line "$name" "Cortex-M3 (QEMU)" $verdict "$n checks"; done
+    for name in "$@"; do
+        matrix_line "$name" "${FIRMWARE:-Cortex-M3 (QEMU)}" $verdict "$n checks"
+    done
 }
 
 # What a budget names is bounded by it, and what is measured stands in it.
@@ -149,6 +151,7 @@ firmware_figures=$WORK/firmware.figures
 firmware_pki=$WORK/firmware.pki
 firmware_built=false
 firmware_tools && source_package mbedtls "$CACHE/mbedtls" &&
+    source_package mbedtls "$CACHE/mbedtls3" trixie &&
     make_ca "$firmware_pki" && make_cert "$firmware_pki" localhost "DNS:localhost" &&
     make_cert "$firmware_pki" elsewhere "DNS:elsewhere.example" &&
     make_ca "$firmware_pki/other" && make_cert "$firmware_pki/other" localhost "DNS:localhost" &&
@@ -157,7 +160,8 @@ firmware_tools && source_package mbedtls "$CACHE/mbedtls" &&
         "-newkey ec -pkeyopt ec_paramgen_curve:P-256" &&
     firmware_make "$firmware" \
         "$firmware_pki/ca.pem $firmware_pki/rsa/ca.pem $firmware_pki/p384/ca.pem" \
-        -f ../../tests/firmware/Makefile MBEDTLS="$CACHE/mbedtls" all checks \
+        -f ../../tests/firmware/Makefile MBEDTLS="$CACHE/mbedtls" MBEDTLS3="$CACHE/mbedtls3" \
+        all checks \
         >"$WORK/make.log" 2>&1 && firmware_built=true
 if $firmware_built; then
     start_server URL --tls "$firmware_pki/localhost.pem" "$firmware_pki/localhost.key" \
@@ -189,7 +193,7 @@ if $firmware_built; then
     firmware_device tasks ethernet
 
     port=${URL##*:}
-    for image in check check_mbedtls; do
+    for image in check check_mbedtls check_mbedtls3; do
         {
             firmware_check $image ethernet "$port" call 1
             firmware_check $image ethernet "${ELSEWHERE##*:}" wrong-host 0
@@ -204,13 +208,14 @@ if $firmware_built; then
             firmware_check $image ethernet "$port" twenty 20
             firmware_check $image ethernet "$port" upload 1
             firmware_check $image ethernet "$port" artifact 1
-            [ $image = check_mbedtls ] || firmware_check $image ethernet "$port" small-records 1
-            [ $image = check_mbedtls ] || firmware_proxied $image ethernet stalled stall
+            [ $image != check ] || firmware_check $image ethernet "$port" small-records 1
+            [ $image != check ] || firmware_proxied $image ethernet stalled stall
         } >"$WORK/tap"
         count "firmware [$image]"
         case $image in
             check) firmware_matrix bearssl lwip ;;
-            *) firmware_matrix mbedtls ;;
+            check_mbedtls) firmware_matrix mbedtls ;;
+            *) FIRMWARE="Cortex-M3 (QEMU), Mbed TLS 3.6 with TLS 1.3" firmware_matrix mbedtls ;;
         esac
     done
     {
@@ -236,6 +241,13 @@ if $firmware_built; then
         firmware_figure "flash.library.$image" "${1:-0}"
         firmware_figure "flash.$image" "${2:-0}"
         firmware_figure "ram.$image" "${3:-0}"
+    done
+    for image in check_mbedtls check_mbedtls3; do # TLS 1.2 and 1.3, all else alike
+        python3 -B "$ROOT/examples/firmware/sizes.py" "$firmware/$image.elf.map" >"$WORK/sizes"
+        # shellcheck disable=SC2046
+        set -- $(awk '/^all / {print $2, $3}' "$WORK/sizes")
+        firmware_figure "flash.$image" "${1:-0}"
+        firmware_figure "ram.$image" "${2:-0}"
     done
     firmware_budget >"$WORK/tap"
     count "firmware [budget]"

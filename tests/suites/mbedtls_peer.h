@@ -29,8 +29,8 @@ typedef struct tls_peer {
     unsigned empty;     /* empty records before each of these */
     bool hello_request; /* before each, too */
     bool warning;       /* an alert that means nothing, likewise */
-    size_t cut;         /* messages of the handshake in the clear go out in records of so many bytes; 0:
-                           as they are */
+    size_t cut;         /* messages of the handshake in the clear go out in records of so many
+                           bytes; 0: as they are */
     bool break_off;     /* and after the first such record comes one of another kind */
     tls_peer_end end;
     /* seen in the last connection, when it is over */

@@ -86,9 +86,12 @@ static void dropping(void **state);
 static void a_server_of_its_own_mind(void **state);
 #if UNSBI_MBEDTLS_TLS13
 static void late_tickets(void **state);
+static void tickets_and_a_full_wire(void **state);
 static void tls13_of_openssl(void **state);
 static void changes_of_keys(void **state);
-#define TLS13_TESTS TEST(late_tickets), TEST(tls13_of_openssl), TEST(changes_of_keys),
+#define TLS13_TESTS                                                                                \
+    TEST(late_tickets), TEST(tickets_and_a_full_wire), TEST(tls13_of_openssl),                     \
+        TEST(changes_of_keys),
 #else
 #define TLS13_TESTS
 #endif
@@ -229,7 +232,7 @@ static void cut_handshakes(void **state)
     }
 }
 
-/* Another record within a message, wherever that is cut: an error, and not a message made of both. */
+/* Another record within a message, wherever that is cut: an error, and no message made of both. */
 static void broken_off_messages(void **state)
 {
     static tls_peer t;
@@ -500,6 +503,61 @@ static void late_tickets(void **state)
         assert_int_equal(rc, 1);
         t.vtable->close(t.context);
         assert_true(port_has_session());
+        port_wipe();
+    }
+}
+
+static bool held;
+static int hold_error;
+
+static int hold_send(void *context, const void *data, size_t size)
+{
+    return held ? hold_error : unsbi_posix_send(context, data, size);
+}
+
+/* A ticket that comes while a record cannot go out: Mbed TLS sends first, so what is to be waited
+ * for is that, though there is something to read. If it cannot be sent, that is said. */
+static void tickets_and_a_full_wire(void **state)
+{
+    unsigned mode;
+
+    (void)state;
+    for (mode = 0; mode < 2; mode++) {
+        static unsb_transport_class holding;
+        static unsb_posix tcp;
+        unsb_transport inner = unsb_posix_transport(&tcp), t;
+        bool came;
+        int rc;
+        begin("good.test", server_ports[SERVER_tls13], false);
+        holding = *inner.vtable;
+        holding.send = hold_send;
+        held = false;
+        hold_error = 0;
+        inner.vtable = &holding;
+        t = port_transport(inner);
+        while ((rc = t.vtable->connect(t.context, "good.test", server_ports[SERVER_tls13])) ==
+               UNSB_PENDING)
+            (void)t.vtable->wait(t.context, UNSB_READABLE, 1000);
+        assert_int_equal(rc, UNSB_OK);
+        assert_int_equal(inner.vtable->wait(inner.context, UNSB_READABLE, PATIENCE_MS), UNSB_OK);
+        held = true;
+        assert_int_equal(t.vtable->send(t.context, "GET / HTTP/1.1\r\n\r\n", 18), 18);
+        hold_error = mode != 0 ? UNSB_E_IO : 0;
+        EVENTUALLY((rc = t.vtable->recv(t.context, out_memory, 1)) != 0 ||
+                       t.vtable->interest(t.context, UNSB_READABLE) == UNSB_WRITABLE,
+                   came);
+        assert_true(came);
+        if (mode != 0) {
+            assert_int_equal(rc, UNSB_E_IO);
+            assert_int_equal(t.vtable->recv(t.context, out_memory, 1), UNSB_E_IO);
+        } else {
+            assert_int_equal(rc, 0);
+            held = false;
+            EVENTUALLY((rc = t.vtable->recv(t.context, out_memory, 1)) != 0, came);
+            assert_int_equal(rc, 1);
+            assert_true(port_has_session());
+        }
+        t.vtable->close(t.context);
         port_wipe();
     }
 }
