@@ -11,6 +11,13 @@
 #include <psa/crypto.h>
 #endif
 
+/* whether the peer can speak TLS 1.3 */
+#if MBEDTLS_VERSION_MAJOR >= 3
+#define TLS_PEER_TLS13 true
+#else
+#define TLS_PEER_TLS13 false
+#endif
+
 typedef enum tls_peer_end {
     TLS_PEER_NOTIFY, /* close_notify, as it should be */
     TLS_PEER_CUT,    /* the stream just ends: after the response */
