@@ -6,6 +6,7 @@ Listens on a port of loopback, and answers one request on each connection. With 
 its keys (RFC 8446 section 4.6.3) between the head of the response and its body.
 """
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -38,6 +39,12 @@ def main():
     child = subprocess.Popen(['openssl', 's_server', '-accept', '127.0.0.1:0', '-cert', certificate,
                               '-key', key, '-crlf', '-msg'] + options, stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def end(*_):
+        child.kill()
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
     threading.Thread(target=end_with_parent, args=(child,), daemon=True).start()
     asked = False
     for line in child.stdout:
