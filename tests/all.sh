@@ -84,6 +84,9 @@ for gate in "lines 99" "functions 100" "branches 97"; do
 done
 count "coverage"
 
+# shellcheck source=ports/posix.sh
+. "$ROOT/tests/ports/posix.sh"
+
 # shellcheck source=ports/arduino.sh
 . "$ROOT/tests/ports/arduino.sh"
 # shellcheck source=ports/winsock.sh
