@@ -797,7 +797,8 @@ static void raw_requests(void **state)
     call.path = "/execute";
     call.body = unsb_text("{\"language\": \"sh\", \"code\": \"echo raw\"}");
     EXPECT(UNSB_OK, unsb_request(&g.client, &call, &result));
-    assert_non_null(strstr(out_memory, live ? "\"status\": \"pending\"" : "\"stdout\": \"raw\\n\""));
+    assert_non_null(
+        strstr(out_memory, live ? "\"status\": \"pending\"" : "\"stdout\": \"raw\\n\""));
     call.answer = UNSB_ANSWER_OUTCOME; /* in either dialect */
     EXPECT(UNSB_OK, unsb_request(&g.client, &call, &result));
     check_ran("sh", true, 0);
@@ -822,11 +823,29 @@ static void call_json(unsb_call *call, const char *method, const char *path, con
     call->answer = UNSB_ANSWER_RESULT;
 }
 
+/* What only goes after a code has been sent for it. */
+static void delete_proven(const char *what, const char *id)
+{
+    unsb_header proof[2] = {{"X-Sudo-OTP", "246810"}, {"X-Sudo-Challenge", ""}};
+    char challenge[sizeof result.challenge_id], path[120];
+    unsb_call call;
+
+    (void)snprintf(path, sizeof path, "/%s/%s", what, id);
+    call_json(&call, "DELETE", path, NULL);
+    EXPECT(UNSB_E_CHALLENGE, unsb_request(&g.client, &call, &result));
+    assert_int_equal(result.http_status, 428);
+    assert_true(result.challenge_id[0] != '\0');
+    memcpy(challenge, result.challenge_id, sizeof challenge);
+    proof[1].value = challenge;
+    call.headers = proof;
+    call.header_count = COUNT(proof);
+    EXPECT(UNSB_OK, unsb_request(&g.client, &call, &result));
+}
+
 /* A warm container keeps its state from call to call; and its end asks for a code. */
 static void sessions(void **state)
 {
-    unsb_header proof[2] = {{"X-Sudo-OTP", "246810"}, {"X-Sudo-Challenge", ""}};
-    char id[UNSB_JOB_ID_SIZE], challenge[sizeof result.challenge_id], path[120];
+    char id[UNSB_JOB_ID_SIZE], path[120];
     unsb_call call;
     int i;
 
@@ -839,30 +858,22 @@ static void sessions(void **state)
     memcpy(id, result.job_id, sizeof id);
     (void)snprintf(path, sizeof path, "/sessions/%s/execute", id);
     for (i = 0; i < 3; i++) {
-        call_json(&call, "POST", path, "{\"command\":\"n=$((n+1)); echo $n; echo e >&2; (exit $n)\"}");
+        call_json(&call, "POST", path,
+                  "{\"command\":\"n=$((n+1)); echo $n; echo e >&2; (exit $n)\"}");
         EXPECT(UNSB_OK, unsb_request(&g.client, &call, &result));
         assert_int_equal(result.exit_code, i + 1);
         assert_int_equal(atoi(out_memory), i + 1);
         check_text(&result.err, "e\n");
         assert_false(result.success);
     }
-    (void)snprintf(path, sizeof path, "/sessions/%s", id);
-    call_json(&call, "DELETE", path, NULL);
-    EXPECT(UNSB_E_CHALLENGE, unsb_request(&g.client, &call, &result));
-    assert_int_equal(result.http_status, 428);
-    assert_true(result.challenge_id[0] != '\0');
-    memcpy(challenge, result.challenge_id, sizeof challenge);
-    proof[1].value = challenge;
-    call.headers = proof;
-    call.header_count = COUNT(proof);
-    EXPECT(UNSB_OK, unsb_request(&g.client, &call, &result));
+    delete_proven("sessions", id);
     check_usable();
 }
 
 /* A command in a service is a job, which is waited for. */
 static void service_command(void **state)
 {
-    char path[120];
+    char id[UNSB_JOB_ID_SIZE], path[120];
     unsb_call call;
 
     begin(state, PLAIN);
@@ -871,13 +882,15 @@ static void service_command(void **state)
     call_json(&call, "POST", "/services", path);
     EXPECT(UNSB_OK, unsb_request(&g.client, &call, &result));
     assert_true(result.job_id[0] != '\0');
-    (void)snprintf(path, sizeof path, "/services/%s/execute", result.job_id);
+    memcpy(id, result.job_id, sizeof id);
+    (void)snprintf(path, sizeof path, "/services/%s/execute", id);
     call_json(&call, "POST", path, "{\"command\":\"echo in a service; exit 4\"}");
     call.answer = UNSB_ANSWER_OUTCOME;
     EXPECT(UNSB_OK, unsb_request(&g.client, &call, &result));
     assert_int_equal(result.exit_code, 4);
     check_text(&result.out, "in a service\n");
     assert_int_equal(result.status, UNSB_STATUS_COMPLETED);
+    delete_proven("services", id);
 }
 
 /* ======================================================================
@@ -1285,7 +1298,8 @@ static int start_services(void **state)
                       DIALECT, NULL);
         service_start(&s[ASCII], tls != 0, "--ascii", "--early-404", "2", DIALECT, NULL);
         service_start(&s[CHUNKED], tls != 0, "--chunked", "--flaky", "2", DIALECT, NULL);
-        service_start(&s[LIMITS], tls != 0, "--max-body", "3000", "--concurrency", "1", DIALECT, NULL);
+        service_start(&s[LIMITS], tls != 0, "--max-body", "3000", "--concurrency", "1", DIALECT,
+                      NULL);
         service_start_with(&s[RATES], tls != 0, rates);
         service_start(&s[IDLES], tls != 0, "--idle-timeout", "0.2", DIALECT, NULL);
     }
