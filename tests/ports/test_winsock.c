@@ -15,6 +15,7 @@ static INT stub_resolve(const WCHAR *host, const WCHAR *service, const ADDRINFOW
 static void stub_free(ADDRINFOW *list);
 static bool fails(int error);
 static int counted(volatile LONG *count, LONG change);
+static int seen_connect(SOCKET s, const struct sockaddr *address, int size);
 
 static volatile LONG startups, blocks;
 
@@ -34,7 +35,9 @@ static volatile LONG startups, blocks;
 #define WSASocketW(a, b, c, d, e, f) \
     (fails(WSAEMFILE) ? INVALID_SOCKET : WSASocketW(a, b, c, d, e, f))
 #define ioctlsocket(a, b, c) (fails(WSAENETDOWN) ? SOCKET_ERROR : ioctlsocket(a, b, c))
+#define connect(s, address, size) seen_connect(s, address, size)
 #include "unsandbox_winsock.h"
+#undef connect
 #undef FreeAddrInfoW
 #undef WSAStartup
 #undef WSACleanup
@@ -101,7 +104,7 @@ static unsigned open_handles(void)
  * >>resolver  A stub whose lists are its own, so that each one can be seen freed
  * ====================================================================== */
 
-#define LIST_MAX 4
+#define LIST_MAX 12
 
 typedef struct stub_list {
     ADDRINFOW items[LIST_MAX];
@@ -264,12 +267,47 @@ static void stub_set(const char *first, uint16_t first_port, const char *second,
                      uint16_t second_port)
 {
     EnterCriticalSection(&stub.lock);
+    memset(stub.addresses, 0, sizeof stub.addresses);
+    memset(stub.ports, 0, sizeof stub.ports);
     stub.addresses[0] = first;
     stub.ports[0] = first_port;
     stub.addresses[1] = second;
     stub.ports[1] = second_port;
     stub.error = 0;
     LeaveCriticalSection(&stub.lock);
+}
+
+/* One address more. */
+static void stub_more(const char *address, uint16_t port)
+{
+    size_t i;
+
+    for (i = 0; i < LIST_MAX && stub.addresses[i] != NULL; i++)
+        continue;
+    assert_true(i < LIST_MAX);
+    EnterCriticalSection(&stub.lock);
+    stub.addresses[i] = address;
+    stub.ports[i] = port;
+    LeaveCriticalSection(&stub.lock);
+}
+
+/* The addresses that the port has tried, in this order, since the count was set to 0. */
+static struct {
+    int families[32];
+    uint16_t ports[32];
+    size_t count;
+} seen;
+
+static int seen_connect(SOCKET s, const struct sockaddr *address, int size)
+{
+    struct sockaddr_in6 copy;
+
+    if (seen.count < COUNT(seen.ports) && (size_t)size <= sizeof copy) {
+        memcpy(&copy, address, (size_t)size);
+        seen.families[seen.count] = address->sa_family;
+        seen.ports[seen.count++] = ntohs(copy.sin6_port); /* in the same place in both */
+    }
+    return connect(s, address, size);
 }
 
 /* ======================================================================
@@ -391,7 +429,6 @@ static struct {
     unsb_config config;
     unsb_bearssl_config secure;
     unsigned mode;
-    uint32_t wake_ms; /* how long one that waits by itself may sleep at most; 0: no limit */
     bool open;
     char buffer[4096];
     unsigned char records[BR_SSL_BUFSIZE_MONO];
@@ -487,7 +524,8 @@ static void rig_wait(void)
     if (timeout_ms == 0)
         return;
     timeout_ms = timeout_ms < PATIENCE_MS ? timeout_ms : PATIENCE_MS;
-    timeout_ms = g.wake_ms != 0 && g.wake_ms < timeout_ms ? g.wake_ms : timeout_ms;
+    if (g.mode == SOCKETS && g.client.state == UNSBI_CONNECT)
+        timeout_ms = timeout_ms < 20 ? timeout_ms : 20; /* its socket does not tell all */
     if (interest == 0) {
         assert_null(unsb_winsock_event(&g.tcp, 0));
         Sleep(timeout_ms);
@@ -495,6 +533,7 @@ static void rig_wait(void)
         wait_for_socket(interest, timeout_ms);
     } else {
         event = unsb_winsock_event(&g.tcp, interest);
+        timeout_ms = unsb_winsock_timeout(&g.tcp, timeout_ms);
         assert_non_null(event);
         if (WaitForMultipleObjects(1, &event, FALSE, timeout_ms) == WAIT_TIMEOUT &&
             timeout_ms >= PATIENCE_MS)
@@ -572,6 +611,8 @@ static void expect_clean(void)
                  stub.ended, stub.begun, stub.lists, (long)blocks, (long)startups);
 }
 
+static void speak(void);
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -579,6 +620,8 @@ static int tear_down(void **state)
     stub_hold(false);
     rig_close();
     peer_stop();
+    speak();
+    (void)unsb_winsock_interruptible(&g.tcp, false);
     return 0;
 }
 
@@ -1033,6 +1076,41 @@ static void used_again_while_resolving(void **state)
     expect_clean();
 }
 
+/* A resolver that hangs is asked once for each host and port, however often the clients give up. */
+static void one_look_up(void **state)
+{
+    static unsb_winsock other;
+    unsb_transport t = unsb_winsock_transport(&other);
+    unsigned before = stub_begun(), i;
+    int rc;
+
+    (void)state;
+    stub_set("127.0.0.1", plain_port, NULL, 0);
+    stub_hold(true);
+    for (i = 0; i < 100; i++) {
+        if (i % 50 == 0) { /* a new client, too */
+            begin(false, BLOCKING, "hung.test", 9);
+            g.config.connect_timeout_ms = 5;
+            begun();
+        }
+        assert_int_equal(outcome(), UNSB_E_TIMEOUT);
+    }
+    rig_close();
+    assert_int_equal(t.vtable->connect(t.context, "hung.test", 9), UNSB_PENDING);
+    begin(false, BLOCKING, "hung.test", 10);
+    g.config.connect_timeout_ms = 200;
+    begun();
+    assert_int_equal(outcome(), UNSB_E_TIMEOUT);
+    rig_close();
+    assert_int_equal(stub_begun(), before + 2); /* the host, and the other port */
+    stub_hold(false);
+    while ((rc = t.vtable->connect(t.context, "hung.test", 9)) == UNSB_PENDING)
+        assert_int_equal(t.vtable->wait(t.context, UNSB_WRITABLE, PATIENCE_MS), UNSB_OK);
+    assert_int_equal(rc, UNSB_OK);
+    t.vtable->close(t.context);
+    expect_clean();
+}
+
 /* The DLL that holds the port is unloaded while its thread resolves: it stays until that ends. */
 static void unloaded_while_resolving(void **state)
 {
@@ -1142,26 +1220,46 @@ static size_t fill_queue(uint16_t port, SOCKET *sockets, size_t max)
     return 0;
 }
 
-static void silent_address(void **state)
-{
-    SOCKET listener, sockets[16];
+/* An address that does not answer, if the system has one. */
+static struct {
+    SOCKET listener;
     uint16_t port;
+    SOCKET sockets[16];
     size_t count;
+} mute;
 
-    (void)state;
-    listener = loopback_socket(&port, 0);
-    count = fill_queue(port, sockets, COUNT(sockets));
-    if (count == 0) {
-        (void)closesocket(listener);
+static void speak(void)
+{
+    while (mute.count != 0)
+        (void)closesocket(mute.sockets[--mute.count]);
+    if (mute.port != 0)
+        (void)closesocket(mute.listener);
+    mute.port = 0;
+}
+
+static uint16_t hush(void)
+{
+    speak();
+    mute.listener = loopback_socket(&mute.port, 0);
+    mute.count = fill_queue(mute.port, mute.sockets, COUNT(mute.sockets));
+    if (mute.count == 0) {
+        speak();
         print_message("# skipped: connections to a full queue are not left unanswered here\n");
         skip();
     }
+    return mute.port;
+}
+
+static void silent_address(void **state)
+{
+    uint16_t port = hush();
+
+    (void)state;
     for (EVERY_MODE(mode)) {
         stub_set("127.0.0.1", port, "127.0.0.1", plain_port);
         begin(false, mode, "two.test", 9);
         begun();
         g.tcp.address_timeout_ms = 50;
-        g.wake_ms = 20; /* no event tells that an address has had its time */
         expect_there(outcome());
         stub_set("127.0.0.1", port, NULL, 0);
         begin(false, mode, "one.test", 9);
@@ -1171,9 +1269,129 @@ static void silent_address(void **state)
         assert_true(unsb_winsock_socket(&g.tcp) == INVALID_SOCKET);
         assert_null(unsb_winsock_event(&g.tcp, UNSB_WRITABLE));
     }
-    while (count != 0)
-        (void)closesocket(sockets[--count]);
-    (void)closesocket(listener);
+    expect_clean();
+}
+
+/* Of so many addresses all but the last one are silent. It takes a quarter of a second for each:
+ * one after the other, with 5 s for each, it would not be over in the time that is given here. */
+static void silent_addresses(void **state)
+{
+    static const unsigned counts[] = {1, 7};
+    uint16_t port = hush();
+    size_t i, n;
+
+    (void)state;
+    for (EVERY_MODE(mode))
+        for (i = 0; i < COUNT(counts); i++) {
+            uint32_t since = unsb_winsock_now_ms(NULL), passed;
+            stub_set("127.0.0.1", port, NULL, 0);
+            for (n = 1; n < counts[i]; n++)
+                stub_more("127.0.0.1", port);
+            stub_more("127.0.0.1", plain_port);
+            begin(false, mode, "many.test", 9);
+            begun();
+            seen.count = 0;
+            expect_there(outcome());
+            passed = unsb_winsock_now_ms(NULL) - since;
+            assert_int_equal(seen.count, counts[i] + 1);
+            assert_true(passed >= counts[i] * 250u - 50u && passed < counts[i] * 250u + 15000u);
+            print_message("# figures: %u silent addresses of %u: %u ms\n", counts[i], counts[i] + 1,
+                          (unsigned)passed);
+        }
+    expect_clean();
+}
+
+static int connect_by_wait(const unsb_transport *t, const char *host, uint16_t port)
+{
+    int rc;
+
+    while ((rc = t->vtable->connect(t->context, host, port)) == UNSB_PENDING)
+        assert_int_equal(t->vtable->wait(t->context, UNSB_WRITABLE, PATIENCE_MS), UNSB_OK);
+    return rc;
+}
+
+/* More silent addresses than may be under way at a time: the oldest makes room. */
+static void no_room(void **state)
+{
+    unsb_winsock tcp;
+    unsb_transport t = unsb_winsock_transport(&tcp);
+    uint16_t port = hush();
+    size_t i;
+
+    (void)state;
+    stub_set("127.0.0.1", port, NULL, 0);
+    for (i = 1; i < UNSB_WINSOCK_ATTEMPTS + 1; i++)
+        stub_more("127.0.0.1", port);
+    stub_more("127.0.0.1", plain_port);
+    tcp.address_timeout_ms = 1; /* which the least is taken for */
+    seen.count = 0;
+    assert_int_equal(connect_by_wait(&t, "crowd.test", 9), UNSB_OK);
+    assert_int_equal(seen.count, UNSB_WINSOCK_ATTEMPTS + 2);
+    t.vtable->close(t.context);
+    expect_clean();
+}
+
+/* RFC 8305 section 4: the families by turns, the first of the list first. */
+static void families_by_turns(void **state)
+{
+    static const int families[] = {AF_INET, AF_INET6, AF_INET, AF_INET};
+    static const size_t order[] = {0, 3, 1, 2};
+    uint16_t ports[4];
+    SOCKET sockets[4];
+    size_t i;
+
+    (void)state;
+    if (six_port == 0) {
+        print_message("# skipped: there is no ::1\n");
+        skip();
+    }
+    for (i = 0; i < COUNT(sockets); i++)
+        sockets[i] = loopback_socket(&ports[i], -1);
+    for (EVERY_MODE(mode)) {
+        stub_set("127.0.0.1", ports[0], "127.0.0.1", ports[1]);
+        stub_more("127.0.0.1", ports[2]);
+        stub_more("::1", ports[3]);
+        begin(false, mode, "turns.test", 9);
+        begun();
+        seen.count = 0;
+        assert_int_equal(outcome(), UNSB_E_CONNECT);
+        assert_int_equal(seen.count, 4);
+        for (i = 0; i < 4; i++) {
+            assert_int_equal(seen.families[i], families[i]);
+            assert_int_equal(seen.ports[i], ports[order[i]]);
+        }
+    }
+    for (i = 0; i < COUNT(sockets); i++)
+        (void)closesocket(sockets[i]);
+    expect_clean();
+}
+
+/* What answered last is first at the next connect, as long as the name stands for it. */
+static void known_address(void **state)
+{
+    uint16_t dead;
+    SOCKET s = loopback_socket(&dead, -1);
+    size_t i;
+
+    (void)state;
+    for (EVERY_MODE(mode)) {
+        stub_set("127.0.0.1", dead, "127.0.0.1", plain_port);
+        begin(false, mode, "known.test", 9);
+        g.config.no_keep_alive = true;
+        begun();
+        for (i = 0; i < 3; i++) {
+            seen.count = 0;
+            expect_there(outcome());
+            assert_int_equal(seen.count, i == 0 ? 2 : 1);
+            assert_int_equal(seen.ports[0], i == 0 ? dead : plain_port);
+        }
+        stub_set("127.0.0.1", dead, NULL, 0);
+        seen.count = 0;
+        assert_int_equal(outcome(), UNSB_E_CONNECT);
+        assert_int_equal(seen.count, 1);
+        assert_int_equal(seen.ports[0], dead);
+    }
+    (void)closesocket(s);
     expect_clean();
 }
 
@@ -1539,6 +1757,147 @@ static void handles(void **state)
     (void)closesocket(s);
 }
 
+/* ======================================================================
+ * >>interrupts
+ * ====================================================================== */
+
+static void interrupted_before(void **state)
+{
+    unsb_program program = one_line();
+    unsb_transport t;
+    unsigned round;
+    char byte = 0;
+
+    (void)state;
+    for (round = 0; round < 2; round++) {
+        begin(false, BLOCKING, "127.0.0.1", plain_port);
+        begun();
+        t.vtable = &unsbi_winsock_class;
+        t.context = &g.tcp;
+        if (round == 1)
+            assert_int_equal(unsb_winsock_interruptible(&g.tcp, true), UNSB_OK);
+        unsb_winsock_interrupt(&g.tcp);
+        unsb_winsock_interrupt(&g.tcp);
+        EXPECT(UNSB_E_ABORTED, unsb_execute(&g.client, &program, &result));
+        EXPECT(UNSB_E_ABORTED, unsb_execute(&g.client, &program, &result));
+        assert_int_equal(t.vtable->wait(t.context, 0, PATIENCE_MS), UNSB_E_ABORTED);
+        assert_int_equal(t.vtable->send(t.context, &byte, 1), UNSB_E_ABORTED);
+        assert_int_equal(t.vtable->recv(t.context, &byte, 1), UNSB_E_ABORTED);
+        assert_int_equal(unsb_winsock_interruptible(&g.tcp, round == 1), UNSB_OK);
+        assert_int_equal(t.vtable->wait(t.context, 0, 1), UNSB_E_TIMEOUT);
+        expect_there(unsb_execute(&g.client, &program, &result));
+        /* between two calls, with a connection that is kept */
+        unsb_winsock_interrupt(&g.tcp);
+        EXPECT(UNSB_E_ABORTED, unsb_execute(&g.client, &program, &result));
+        assert_int_equal(unsb_winsock_interruptible(&g.tcp, round == 1), UNSB_OK);
+        expect_there(unsb_execute(&g.client, &program, &result));
+        assert_int_equal(unsb_winsock_interruptible(&g.tcp, false), UNSB_OK);
+        assert_null(g.tcp.interrupt);
+    }
+    expect_clean();
+}
+
+enum { IN_LOOK_UP, IN_CONNECT, IN_HANDSHAKE, IN_SEND, IN_ANSWER, IN_PAUSE, PHASES };
+
+static DWORD WINAPI interrupt_later(void *context)
+{
+    Sleep(100); /* by then it waits, most often; if not, the outcome is the same */
+    unsb_winsock_interrupt((unsb_winsock *)context);
+    return 0;
+}
+
+/* The outcome of a call that nothing but an interrupt ends. */
+static int call_in_phase(unsigned phase)
+{
+    static char large[3000000];
+    unsb_call call;
+
+    if (phase == IN_PAUSE)
+        return unsbi_winsock_class.wait(&g.tcp, 0, PATIENCE_MS);
+    memset(&call, 0, sizeof call);
+    call.method = "POST";
+    call.path = "/";
+    call.body = unsb_bytes(large, phase == IN_SEND ? sizeof large : 1);
+    return unsb_request(&g.client, &call, &result);
+}
+
+static void interrupted_within(void **state)
+{
+    static peer p;
+    unsigned phase;
+
+    (void)state;
+    for (phase = 0; phase < PHASES; phase++) {
+        uint16_t port = phase == IN_CONNECT ? hush() : 0;
+        HANDLE thread;
+        if (phase != IN_CONNECT && phase != IN_LOOK_UP) {
+            peer_start(&p, phase == IN_SEND ? serve_nothing : serve_silence);
+            port = p.port;
+        }
+        stub_set("127.0.0.1", port, NULL, 0);
+        stub_hold(phase == IN_LOOK_UP);
+        begin(phase == IN_HANDSHAKE, BLOCKING,
+              phase == IN_LOOK_UP ? "interrupt.test" : "127.0.0.1", port);
+        g.config.retries = 3; /* it is no failure that another attempt could mend */
+        begun();
+        assert_int_equal(unsb_winsock_interruptible(&g.tcp, true), UNSB_OK);
+        thread = CreateThread(NULL, 0, interrupt_later, &g.tcp, 0, NULL);
+        assert_non_null(thread);
+        assert_int_equal(call_in_phase(phase), UNSB_E_ABORTED);
+        (void)WaitForSingleObject(thread, INFINITE);
+        (void)CloseHandle(thread);
+        (void)unsb_winsock_interruptible(&g.tcp, false);
+        rig_close();
+        stub_hold(false);
+        peer_stop();
+        speak();
+    }
+    expect_clean();
+}
+
+/* What the port hands over while the peer reads nothing is bounded, so that progress is what the
+ * peer takes. */
+static void unsent_bytes(void **state)
+{
+    static const char text[300000];
+    unsb_winsock tcp;
+    unsb_transport t = unsb_winsock_transport(&tcp);
+    uint16_t port;
+    SOCKET listener = loopback_socket(&port, 8), s;
+    size_t total = 0;
+    unsigned refused = 0;
+    int rc, small_buffer = 65536;
+
+    (void)state;
+    (void)setsockopt(listener, SOL_SOCKET, SO_RCVBUF, (const char *)&small_buffer,
+                     sizeof small_buffer);
+    assert_int_equal(connected(&t, port), UNSB_OK);
+    s = accept(listener, NULL, NULL);
+    while (refused < 20) {
+        rc = t.vtable->send(t.context, text, sizeof text);
+        assert_true(rc >= 0 && rc <= 65536);
+        total += (size_t)rc;
+        refused = rc == 0 ? refused + 1 : 0;
+        if (rc == 0)
+            Sleep(1);
+        assert_true(total < 10000000);
+    }
+    print_message("# figures: taken of what the peer does not read: %u KB\n",
+                  (unsigned)(total / 1024));
+    assert_true(total < 1200000);
+    while (total != 0) {
+        static char piece[65536];
+        rc = recv(s, piece, sizeof piece, 0);
+        assert_true(rc > 0);
+        total -= (size_t)rc;
+    }
+    assert_int_equal(t.vtable->wait(t.context, UNSB_WRITABLE, PATIENCE_MS), UNSB_OK);
+    assert_true(t.vtable->send(t.context, text, sizeof text) > 0);
+    t.vtable->close(t.context);
+    (void)closesocket(s);
+    (void)closesocket(listener);
+}
+
 static void clocks(void **state)
 {
     uint32_t ms = unsb_winsock_now_ms(NULL), seconds = unsb_winsock_unix_time(NULL);
@@ -1806,10 +2165,15 @@ int main(void)
                                        TEST(hosts),
                                        TEST(slow_resolver),
                                        TEST(used_again_while_resolving),
+                                       TEST(one_look_up),
                                        TEST(unloaded_while_resolving),
                                        TEST(refused),
                                        TEST(second_address),
                                        TEST(silent_address),
+                                       TEST(silent_addresses),
+                                       TEST(no_room),
+                                       TEST(families_by_turns),
+                                       TEST(known_address),
                                        TEST(ipv6),
                                        TEST(resets_and_ends),
                                        TEST(silent_peers),
@@ -1817,6 +2181,9 @@ int main(void)
                                        TEST(events_stay),
                                        TEST(faults_at_every_call),
                                        TEST(handles),
+                                       TEST(interrupted_before),
+                                       TEST(interrupted_within),
+                                       TEST(unsent_bytes),
                                        TEST(clocks),
                                        TEST(wrong_host),
                                        TEST(wrong_authority),

@@ -81,7 +81,11 @@ if windows_build_bearssl >"$WORK/make.log" 2>&1; then
     for cc in "x86_64-w64-mingw32-gcc -std=c99 -DUNSB_WINSOCK_THREADS=0" \
         "x86_64-w64-mingw32-gcc -std=gnu17" "x86_64-w64-mingw32-g++ -x c++ -std=c++20" \
         "clang --target=x86_64-w64-mingw32 -std=c99" \
-        "clang++ --target=x86_64-w64-mingw32 -x c++ -std=c++11"; do
+        "clang++ --target=x86_64-w64-mingw32 -x c++ -std=c++11" \
+        "x86_64-w64-mingw32-gcc -std=c99 -DUNSB_WINSOCK_ATTEMPTS=1" \
+        "x86_64-w64-mingw32-gcc -std=c99 -fanalyzer -Wimplicit-fallthrough=5" \
+        "clang --target=x86_64-w64-mingw32 -std=c99 -Weverything -Wno-padded \
+-Wno-declaration-after-statement -Wno-used-but-marked-unused"; do
         windows_compile "$cc" port_winsock
     done >>"$WORK/tap"
     count "compile [Windows]"
