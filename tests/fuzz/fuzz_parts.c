@@ -68,8 +68,6 @@ static void run_json(trace *t, char *text, size_t size, size_t piece)
         }
     }
     t->rc = rc < 0 ? rc : unsb_json_read_end(&reader);
-    if (rc < 0) /* pieces may have delivered some of the string before the fault in it */
-        t->size = 0;
 }
 
 static void run_http(trace *t, char *text, size_t size, size_t piece)
