@@ -71,7 +71,7 @@ done
 say "== coverage of unsandbox.h"
 coverage="$BUILD/coverage"
 rm -rf "$coverage"
-variant "coverage" "$coverage" "$parts $client" CC=gcc CFLAGS="-O0 -g --coverage -DUNSB_SMALL=0"
+variant "coverage" "$coverage" "$parts $client $answers" CC=gcc CFLAGS="-O0 -g --coverage -DUNSB_SMALL=0"
 lcov -q -c -d "$coverage" --rc lcov_branch_coverage=1 -o "$WORK/coverage.info" >"$WORK/lcov" 2>&1 &&
     lcov -q -e "$WORK/coverage.info" '*/unsandbox.h' --rc lcov_branch_coverage=1 \
         -o "$WORK/header.info" >>"$WORK/lcov" 2>&1

@@ -250,6 +250,7 @@ if $firmware_built; then
         firmware_figure "ram.$image" "${2:-0}"
     done
     firmware_budget >"$WORK/tap"
+    sed -n 's/^\([a-z]*\.check_mbedtls3*\) \(.*\)/# figures: \1: \2 bytes/p' "$firmware_figures" >>"$WORK/tap"
     count "firmware [budget]"
     stop_servers
 else

@@ -1942,6 +1942,49 @@ static void test_abort_steps(void **state)
             }
 }
 
+static unsigned drops;
+
+static void see_drop(void *context)
+{
+    script_io *seen_io = (script_io *)context;
+
+    drops++;
+    seen_io->connecting = seen_io->connected = false;
+}
+
+/* At any point of an operation, and between two: the connection is given up once, in the way that
+ * the transport has for it. */
+static void test_drop(void **state)
+{
+    unsb_transport_class table = io_nonblocking;
+    unsigned has, steps, holds, i;
+    int rc;
+
+    (void)state;
+    for (has = 0; has < 2; has++) {
+        table.drop = has != 0 ? see_drop : NULL;
+        for (steps = 0, rc = UNSB_PENDING; rc == UNSB_PENDING; steps++) {
+            start(io_reply(200, "", "{\"status\":\"completed\"}"), 128, true);
+            io.send_piece = 40;
+            io.recv_piece = 10;
+            config.transport.vtable = &table;
+            configure();
+            rc = do_get();
+            for (i = 0; i < steps && rc == UNSB_PENDING; i++)
+                rc = io_poll(&io, &client);
+            holds = io.connecting || io.connected;
+            drops = io.closes = 0;
+            unsb_drop(&client);
+            assert_int_equal(drops, has != 0 ? holds : 0);
+            assert_int_equal(io.closes, has != 0 ? 0 : holds);
+            assert_false(io.connecting || io.connected);
+            configure();
+        }
+        assert_int_equal(rc, UNSB_OK);
+        assert_true(steps > 3);
+    }
+}
+
 static int see_source(void *context, unsb_size offset, void *data, size_t size)
 {
     (void)context;
@@ -2442,6 +2485,7 @@ int main(void)
         cmocka_unit_test(test_wait_failures),
         cmocka_unit_test(test_wait_keeps_connection),
         cmocka_unit_test(test_abort_steps),
+        cmocka_unit_test(test_drop),
         cmocka_unit_test(test_abort_callbacks),
         cmocka_unit_test(test_callbacks_that_leave),
         cmocka_unit_test(test_close),

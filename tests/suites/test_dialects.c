@@ -93,6 +93,18 @@ static const answer answers[] = {
      .body = "{'status':'pending','created_at':'yesterday','started_at':'2024-13-15T10:30:00Z',"
              "'completed_at':null}",
      .told = "status=pending job_id=job-1"},
+    {"times with a fault", GET,
+     .body = "{'status':'pending','created_at':'2024/01-15T10:30:00Z','started_at':"
+             "'2024-01-15T10:30:00x','completed_at':'2024-01-15T10:3a:00Z'}",
+     .told = "status=pending job_id=job-1"},
+    {"times whose offset has a fault", GET,
+     .body = "{'status':'pending','created_at':'2024-01-15T10:30:00+05','started_at':"
+             "'2024-01-15T10:30:00+24:00','completed_at':'2024-01-15T10:30:00-05:00Z'}",
+     .told = "status=pending job_id=job-1"},
+    {"times that are cut or go on", GET,
+     .body = "{'status':'pending','created_at':'2024-01-15T10:30','started_at':"
+             "'2024-01-15T10:30:001','completed_at':'2024-01-15T10:30:00Z Z'}",
+     .told = "status=pending job_id=job-1"},
     {"a job that is queued", GET, .body = "{'job_id':'job-1','status':'pending','result':null}",
      .told = "status=pending job_id=job-1"},
     {"a job that runs", GET, .body = "{'job_id':'job-1','status':'running','language':'c'}",
