@@ -2051,6 +2051,7 @@ static int leave(void *context, const void *data, size_t size)
     (void)data;
     (void)size;
     longjmp(away, 1);
+    return 0; /* for compilers that do not know that longjmp() does not return */
 }
 
 static int leave_artifact(void *context, const unsb_artifact *artifact)
