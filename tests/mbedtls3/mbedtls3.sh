@@ -57,7 +57,8 @@ if source_package mbedtls "$mbedtls3" trixie >"$WORK/make.log" 2>&1 &&
     printf '%s\n' "openssl_conf = init" "[init]" "ssl_conf = ssl" "[ssl]" "system_default = tls" \
         "[tls]" "Protocol = -TLSv1.2" "Groups = P-384" >"$WORK/tls13.cnf"
     export UNSB_TEST_FILTER="*(mbedtls*" OPENSSL_CONF="$WORK/tls13.cnf"
-    mbedtls3_run "Mbed TLS 3.6, TLS 1.3" default test_api CFLAGS="-O2 $mbedtls3_flags"
+    mbedtls3_run "Mbed TLS 3.6, TLS 1.3" default test_api CFLAGS="-O2 $mbedtls3_flags" \
+        LIBS="$mbedtls3.default/libmbedtls3.a -lssl -lcrypto"
     unset UNSB_TEST_FILTER OPENSSL_CONF
 else
     { echo "not ok - Mbed TLS 3.6 is built"; tail -n 20 "$WORK/make.log" | sed 's/^/#   /'; } \
