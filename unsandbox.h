@@ -2598,7 +2598,7 @@ static int unsbi_json_code(unsb_json_reader *r, uint32_t code, int n)
     uint32_t high = code >> 10; /* 0x36 and 0x37 are the halves of surrogate pairs */
 
     if (r->surrogate != 0 && high == 0x37) {
-        code = 0x10000u + ((uint32_t)r->surrogate << 10) - (0xD800u << 10) + code - 0xDC00u;
+        code = 0x10000u + ((uint32_t)(r->surrogate - 0xD800u) << 10) + code - 0xDC00u;
         r->surrogate = 0;
         return unsbi_utf8_encode(code, r->unescaped);
     }
@@ -4052,7 +4052,7 @@ static bool unsbi_time(const char *text, size_t size, int64_t *seconds)
     t = days;
     for (i = 3; i < 6; i++)
         (void)unsbi_append(&t, sizeof t, i == 3 ? 24 : 60, (uint8_t)part[i]);
-    days = part[6] * 3600u + part[7] * 60u;
+    days = (uint32_t)part[6] * 3600u + part[7] * 60u;
     t = sign == '-' ? t + days : t - days;
     *seconds = (int64_t)t - (int64_t)719468 * 86400; /* from the first of March of the year 0 */
     return true;
