@@ -2598,7 +2598,7 @@ static int unsbi_json_code(unsb_json_reader *r, uint32_t code, int n)
     uint32_t high = code >> 10; /* 0x36 and 0x37 are the halves of surrogate pairs */
 
     if (r->surrogate != 0 && high == 0x37) {
-        code = 0x10000u + ((uint32_t)(r->surrogate - 0xD800u) << 10) + code - 0xDC00u;
+        code += ((uint32_t)r->surrogate << 10) - 0x35FDC00u; /* (0xD800 << 10) + 0xDC00 - 0x10000 */
         r->surrogate = 0;
         return unsbi_utf8_encode(code, r->unescaped);
     }
