@@ -302,7 +302,7 @@
  * 11. OPTIONS
  * ======================================================================
  *
- * UNSB_STATIC, UNSB_SIGNING, UNSB_ERROR_TEXT, UNSB_SMALL, UNSB_SIMD, UNSB_JSON_DEPTH,
+ * UNSB_STATIC, UNSB_SIGNING, UNSB_ERROR_TEXT, UNSB_SMALL, UNSB_JSON_DEPTH,
  * UNSB_HTTP_HEAD_LIMIT, UNSB_FILES_MAX and its like: see >>options. Functions that are not called
  * cost nothing with -ffunction-sections and --gc-sections.
  *
@@ -368,20 +368,6 @@
 #define UNSB_SMALL 1
 #else
 #define UNSB_SMALL 0
-#endif
-#endif
-
-/* 1: base64 and the search for the end of plain text use vector instructions, those of SSE2, SSSE3,
- * AVX2 and 64-bit NEON that the compiler was told the processor has: nothing is chosen at run time.
- * The implementation then includes the compiler's header for them. 0: portable C alone. By default
- * 1 where GCC or Clang has any of them and a C library, unless UNSB_SMALL is 1. Results do not
- * differ. */
-#ifndef UNSB_SIMD
-#if !UNSB_SMALL && __STDC_HOSTED__ && defined(__GNUC__) && \
-    (defined(__SSE2__) || (defined(__aarch64__) && defined(__ARM_NEON)))
-#define UNSB_SIMD 1
-#else
-#define UNSB_SIMD 0
 #endif
 #endif
 
@@ -1164,25 +1150,6 @@ UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint1
 #if defined(UNSANDBOX_IMPLEMENTATION) && !defined(UNSANDBOX_IMPLEMENTED)
 #define UNSANDBOX_IMPLEMENTED
 
-#if UNSB_SIMD && !UNSB_SMALL && defined(__GNUC__)
-#if defined(__AVX2__)
-#include <immintrin.h>
-#define UNSBI_VECTOR 32 /* bytes */
-#elif defined(__SSSE3__)
-#include <tmmintrin.h>
-#define UNSBI_VECTOR 16
-#elif defined(__SSE2__)
-#include <emmintrin.h>
-#define UNSBI_VECTOR 16
-#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__ARM_BIG_ENDIAN)
-#include <arm_neon.h>
-#define UNSBI_VECTOR 16
-#endif
-#endif
-#ifndef UNSBI_VECTOR
-#define UNSBI_VECTOR 0
-#endif
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -1356,66 +1323,15 @@ static uint64_t unsbi_load64(const void *p)
 }
 #endif
 
-/* Vectors of 16 or 32 bytes, named alike: UNSBI_MM(add_epi8) is _mm_add_epi8 or _mm256_add_epi8,
- * UNSBI_MM_BITS(or) is _mm_or_si128 or _mm256_or_si256. */
-#if UNSBI_VECTOR == 32
-#define UNSBI_MM(name) _mm256_##name
-#define UNSBI_MM_BITS(name) _mm256_##name##_si256
-typedef __m256i unsbi_vector;
-#elif UNSBI_VECTOR != 0 && defined(__SSE2__)
-#define UNSBI_MM(name) _mm_##name
-#define UNSBI_MM_BITS(name) _mm_##name##_si128
-typedef __m128i unsbi_vector;
-#endif
-
-#if !UNSB_SMALL
-/* A JSON string does not hold as it is: what is >= 0x80, < 0x20, '"' or '\\'. With bit 1 the other
- * way round, '"' is 0x20 and the blank 0x22; what is below 0x20 stays there. So a byte x is one
- * of the middle two exactly if (x ^ 2) < 0x21, and as signed numbers, one of the first too. */
-
-/* Which of the UNSBI_VECTOR bytes at `p` those are: UNSBI_MASK_BITS bits for each, the lowest ones
- * for the first. */
-#ifdef UNSBI_MM
-#define UNSBI_MASK_BITS 1
-static inline uint32_t unsbi_special(const uint8_t *p)
-{
-    unsbi_vector x = UNSBI_MM_BITS(loadu)((const unsbi_vector *)(const void *)p);
-    /* saturated, so the sign is that of the difference */
-    unsbi_vector hit = UNSBI_MM(subs_epi8)(UNSBI_MM_BITS(xor)(x, UNSBI_MM(set1_epi8)(2)),
-                                           UNSBI_MM(set1_epi8)(0x21));
-
-    hit = UNSBI_MM_BITS(or)(hit, UNSBI_MM(cmpeq_epi8)(x, UNSBI_MM(set1_epi8)('\\')));
-    return (uint32_t)UNSBI_MM(movemask_epi8)(hit);
-}
-#elif UNSBI_VECTOR != 0
-#define UNSBI_MASK_BITS 4
-static inline uint64_t unsbi_special(const uint8_t *p)
-{
-    uint8x16_t x = vld1q_u8(p);
-    int8x16_t other = vreinterpretq_s8_u8(veorq_u8(x, vdupq_n_u8(2)));
-    uint8x16_t hit = vcltq_s8(other, vdupq_n_s8(0x21));
-
-    hit = vorrq_u8(hit, vceqq_u8(x, vdupq_n_u8('\\')));
-    /* half of each byte: of two bytes as one number, the middle */
-    return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(hit), 4)), 0);
-}
-#endif
-#endif
-
 /* How many bytes at the start of data[0..size) are ASCII that a JSON string holds unescaped. */
 static size_t unsbi_plain_run(const uint8_t *data, size_t size)
 {
     size_t i = 0;
 
-#if UNSBI_VECTOR != 0
-    for (; i + UNSBI_VECTOR <= size; i += UNSBI_VECTOR) {
-        uint64_t hit = unsbi_special(data + i);
-        if (hit != 0)
-            return i + (unsigned)__builtin_ctzll(hit) / UNSBI_MASK_BITS;
-    }
-#endif
 #if !UNSB_SMALL
-    /* x - k borrows out of a byte only if it is < k, so the lowest hit is never a false one */
+    /* With bit 1 the other way round, '"' is 0x20 and the blank 0x22, and what is below 0x20 stays
+     * there: so what a string does not hold as it is, but for '\\', is below 0x21 or from 0x80 on.
+     * x - k borrows out of a byte only if it is < k, so the lowest hit is never a false one */
     for (; i + 8 <= size; i += 8) {
         uint64_t x = unsbi_load64(data + i);
         uint64_t hit = x | ((x ^ 2 * UNSBI_ONES) - 0x21 * UNSBI_ONES) |
@@ -1571,185 +1487,6 @@ static inline void unsbi_base64_store(uint64_t v, uint8_t *out)
 #endif
 }
 
-/* ---- by vectors ---- */
-
-#if UNSBI_VECTOR == 32 || (defined(UNSBI_MM) && defined(__SSSE3__))
-/* A unit is a vector of text, and 3/4 of one of bytes; a whole one is read or written for those. */
-#define UNSBI_BASE64_TEXT UNSBI_VECTOR
-#define UNSBI_BASE64_BYTES (UNSBI_VECTOR / 4 * 3)
-#define UNSBI_BASE64_MORE (UNSBI_VECTOR / 4)
-
-/* UNSBI_MM_TABLE: 16 bytes, to look values up in. Shuffles work on 16 bytes at a time: SPREAD moves
- * 12 of 24 to the start of each half of 32, JOIN moves them back. */
-#if UNSBI_VECTOR == 32
-#define UNSBI_MM_TABLE(...) _mm256_broadcastsi128_si256(_mm_setr_epi8(__VA_ARGS__))
-#define UNSBI_MM_SPREAD(v) \
-    _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 1, 2, 0, 3, 4, 5, 0))
-#define UNSBI_MM_JOIN(v) _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7))
-#else
-#define UNSBI_MM_TABLE _mm_setr_epi8
-#define UNSBI_MM_SPREAD(v) v
-#define UNSBI_MM_JOIN(v) v
-#endif
-
-static inline void unsbi_base64_encode_unit(const uint8_t *in, uint8_t *out)
-{
-    unsbi_vector v, high, kind;
-
-    /* Bytes a, b, c to the numbers of 16 bits a:b and b:c, as the 4 values of 6 bits are, from the
-     * upper end, bits 10..15 and 4..9 of the one, 6..11 and 0..5 of the other. Products move the
-     * first of each to bits 0..5 and the second one to 8..13: >> 10 is the upper half of * 64. */
-    v = UNSBI_MM_BITS(loadu)((const unsbi_vector *)(const void *)in);
-    v = UNSBI_MM(shuffle_epi8)(UNSBI_MM_SPREAD(v),
-                               UNSBI_MM_TABLE(1, 0, 2, 1, 4, 3, 5, 4, 7, 6, 8, 7, 10, 9, 11, 10));
-    high = UNSBI_MM_BITS(and)(v, UNSBI_MM(set1_epi32)(0x0FC0FC00));
-    v = UNSBI_MM_BITS(and)(v, UNSBI_MM(set1_epi32)(0x003F03F0));
-    v = UNSBI_MM_BITS(or)(UNSBI_MM(mulhi_epu16)(high, UNSBI_MM(set1_epi32)(0x04000040)),
-                          UNSBI_MM(mullo_epi16)(v, UNSBI_MM(set1_epi32)(0x01000010)));
-    /* what is added to a value by its kind: 0 for 0..25, 1 for 26..51, 2..13 for 52..63 */
-    kind = UNSBI_MM(sub_epi8)(UNSBI_MM(subs_epu8)(v, UNSBI_MM(set1_epi8)(51)),
-                              UNSBI_MM(cmpgt_epi8)(v, UNSBI_MM(set1_epi8)(25)));
-    v = UNSBI_MM(add_epi8)(
-        v, UNSBI_MM(shuffle_epi8)(UNSBI_MM_TABLE('A', 'a' - 26, -4, -4, -4, -4, -4, -4, -4, -4, -4,
-                                                 -4, '+' - 62, '/' - 63, 0, 0),
-                                  kind));
-    UNSBI_MM_BITS(storeu)((unsbi_vector *)(void *)out, v);
-}
-
-/* The values of the characters at `p`; clears in `valid` those that are not of the alphabet. Both
- * come of `kind`, what the lower half of a character allows and its upper half asks for. Bits 3..6
- * are rules: the lower half is B or F, 0..9, 1..F, 0..A; an upper one asks for one of them. Bits
- * 0..3 choose what is to be added: bit 0 tells '+' and '/' apart. From 0x80 on, `lower` is 0. */
-static inline unsbi_vector unsbi_base64_decode_vector(const uint8_t *p, unsbi_vector *valid)
-{
-    unsbi_vector c = UNSBI_MM_BITS(loadu)((const unsbi_vector *)(const void *)p);
-    unsbi_vector lower, upper, kind;
-
-    lower = UNSBI_MM(shuffle_epi8)(UNSBI_MM_TABLE(0x57, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77,
-                                                  0x77, 0x77, 0x67, 0x2F, 0x27, 0x27, 0x27, 0x2E),
-                                   c);
-    upper = UNSBI_MM(shuffle_epi8)(UNSBI_MM_TABLE(0, 0, 0x09, 0x16, 0x22, 0x42, 0x24, 0x44, 0, 0, 0,
-                                                  0, 0, 0, 0, 0),
-                                   UNSBI_MM_BITS(and)(UNSBI_MM(srli_epi32)(c, 4),
-                                                      UNSBI_MM(set1_epi8)(0x0F)));
-    kind = UNSBI_MM_BITS(and)(lower, upper);
-    *valid = UNSBI_MM_BITS(and)(*valid, UNSBI_MM(cmpgt_epi8)(kind, UNSBI_MM(set1_epi8)(7)));
-    return UNSBI_MM(add_epi8)(
-        c, UNSBI_MM(shuffle_epi8)(UNSBI_MM_TABLE(0, 0, -'A', 0, 26 - 'a', 0, 52 - '0', 0, 63 - '/',
-                                                 62 - '+', 0, 0, 0, 0, 0, 0),
-                                  kind));
-}
-
-/* Every 4 values of 6 bits to one of 24, and those to 3 bytes each. */
-static inline void unsbi_base64_pack(unsbi_vector v, uint8_t *out)
-{
-    v = UNSBI_MM(maddubs_epi16)(v, UNSBI_MM(set1_epi32)(0x01400140)); /* * 64 + */
-    v = UNSBI_MM(madd_epi16)(v, UNSBI_MM(set1_epi32)(0x00011000));    /* * 4096 + */
-    v = UNSBI_MM(shuffle_epi8)(
-        v, UNSBI_MM_TABLE(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1));
-    UNSBI_MM_BITS(storeu)((unsbi_vector *)(void *)out, UNSBI_MM_JOIN(v));
-}
-
-static inline bool unsbi_base64_is_valid(unsbi_vector valid)
-{
-    return (uint32_t)UNSBI_MM(movemask_epi8)(valid) == 0xFFFFFFFFu >> (32 - UNSBI_VECTOR);
-}
-
-/* False, and nothing is written, if there is a foreign character. */
-static inline bool unsbi_base64_decode_unit(const uint8_t *in, uint8_t *out)
-{
-    unsbi_vector valid = UNSBI_MM(set1_epi8)(-1);
-    unsbi_vector a = unsbi_base64_decode_vector(in, &valid);
-
-    if (!unsbi_base64_is_valid(valid))
-        return false;
-    unsbi_base64_pack(a, out);
-    return true;
-}
-
-/* Likewise, with one branch for 4 units. */
-static inline bool unsbi_base64_decode_units(const uint8_t *in, uint8_t *out)
-{
-    unsbi_vector valid = UNSBI_MM(set1_epi8)(-1);
-    unsbi_vector a = unsbi_base64_decode_vector(in, &valid);
-    unsbi_vector b = unsbi_base64_decode_vector(in + UNSBI_BASE64_TEXT, &valid);
-    unsbi_vector c = unsbi_base64_decode_vector(in + 2 * UNSBI_BASE64_TEXT, &valid);
-    unsbi_vector d = unsbi_base64_decode_vector(in + 3 * UNSBI_BASE64_TEXT, &valid);
-
-    if (!unsbi_base64_is_valid(valid))
-        return false;
-    unsbi_base64_pack(a, out);
-    unsbi_base64_pack(b, out + UNSBI_BASE64_BYTES);
-    unsbi_base64_pack(c, out + 2 * UNSBI_BASE64_BYTES);
-    unsbi_base64_pack(d, out + 3 * UNSBI_BASE64_BYTES);
-    return true;
-}
-#elif UNSBI_VECTOR != 0 && !defined(UNSBI_MM)
-/* A unit is 4 vectors of text, one for each place in a group, and 3 of bytes. */
-#define UNSBI_BASE64_TEXT 64
-#define UNSBI_BASE64_BYTES 48
-#define UNSBI_BASE64_MORE 0
-
-/* 64 bytes of a table. */
-static inline uint8x16x4_t unsbi_base64_table(const void *from)
-{
-    const uint8_t *p = (const uint8_t *)from;
-    uint8x16x4_t table;
-
-    table.val[0] = vld1q_u8(p);
-    table.val[1] = vld1q_u8(p + 16);
-    table.val[2] = vld1q_u8(p + 32);
-    table.val[3] = vld1q_u8(p + 48);
-    return table;
-}
-
-static inline void unsbi_base64_encode_unit(const uint8_t *in, uint8_t *out)
-{
-    uint8x16x4_t chars = unsbi_base64_table(unsbi_base64_chars), text;
-    uint8x16x3_t v = vld3q_u8(in);
-    uint8x16_t b, c, mask = vdupq_n_u8(63);
-
-    b = vsliq_n_u8(vshrq_n_u8(v.val[1], 4), v.val[0], 4); /* its upper 2 bits do not count */
-    c = vsliq_n_u8(vshrq_n_u8(v.val[2], 6), v.val[1], 2);
-    text.val[0] = vqtbl4q_u8(chars, vshrq_n_u8(v.val[0], 2));
-    text.val[1] = vqtbl4q_u8(chars, vandq_u8(b, mask));
-    text.val[2] = vqtbl4q_u8(chars, vandq_u8(c, mask));
-    text.val[3] = vqtbl4q_u8(chars, vandq_u8(v.val[2], mask));
-    vst4q_u8(out, text);
-}
-
-/* The values of characters. Collects in bit 7 of `foreign` that one is not of the alphabet. */
-static inline uint8x16_t unsbi_base64_decode_vector(uint8x16_t c, uint8x16_t *foreign)
-{
-    /* an index beyond a table gives 0, or leaves what was there */
-    uint8x16_t v = vqtbl4q_u8(unsbi_base64_table(unsbi_base64_values), c);
-
-    v = vqtbx4q_u8(v, unsbi_base64_table(unsbi_base64_values + 64), vsubq_u8(c, vdupq_n_u8(64)));
-    *foreign = vorrq_u8(*foreign, vorrq_u8(c, v));
-    return v;
-}
-
-/* False, and nothing is written, if there is a foreign character. */
-static inline bool unsbi_base64_decode_unit(const uint8_t *in, uint8_t *out)
-{
-    uint8x16x4_t text = vld4q_u8(in);
-    uint8x16_t foreign = vdupq_n_u8(0);
-    uint8x16_t a = unsbi_base64_decode_vector(text.val[0], &foreign);
-    uint8x16_t b = unsbi_base64_decode_vector(text.val[1], &foreign);
-    uint8x16_t c = unsbi_base64_decode_vector(text.val[2], &foreign);
-    uint8x16_t d = unsbi_base64_decode_vector(text.val[3], &foreign);
-    uint8x16x3_t bytes;
-
-    if (vmaxvq_u8(foreign) >= 0x80)
-        return false;
-    bytes.val[0] = vsliq_n_u8(vshrq_n_u8(b, 4), a, 2);
-    bytes.val[1] = vsliq_n_u8(vshrq_n_u8(c, 2), b, 4);
-    bytes.val[2] = vsliq_n_u8(d, c, 6);
-    vst3q_u8(out, bytes);
-    return true;
-}
-#endif
-
 /* Decodes whole groups at the start of in[0..size), up to a foreign character's. Returns how many
  * characters those were. Each group is read before it is written. */
 static size_t unsbi_base64_decode_fast(const uint8_t *in, size_t size, uint8_t *out)
@@ -1757,22 +1494,6 @@ static size_t unsbi_base64_decode_fast(const uint8_t *in, size_t size, uint8_t *
     const uint8_t *p = in;
 
     /* there is room for size / 4 * 3 bytes */
-#if defined(UNSBI_BASE64_TEXT) && defined(UNSBI_MM)
-    while (size >= 4 * UNSBI_BASE64_TEXT + UNSB_BASE64_SIZE(UNSBI_BASE64_MORE) &&
-           unsbi_base64_decode_units(p, out)) {
-        size -= 4 * UNSBI_BASE64_TEXT;
-        p += 4 * UNSBI_BASE64_TEXT;
-        out += 4 * UNSBI_BASE64_BYTES;
-    }
-#endif
-#ifdef UNSBI_BASE64_TEXT
-    while (size >= UNSBI_BASE64_TEXT + UNSB_BASE64_SIZE(UNSBI_BASE64_MORE) &&
-           unsbi_base64_decode_unit(p, out)) {
-        size -= UNSBI_BASE64_TEXT;
-        p += UNSBI_BASE64_TEXT;
-        out += UNSBI_BASE64_BYTES;
-    }
-#endif
     for (; size >= 8; size -= 8) {
         uint32_t v = unsbi_base64_decode_4(p), w = unsbi_base64_decode_4(p + 4);
         if (((v | w) & 0x80000000u) != 0)
@@ -1802,21 +1523,6 @@ static void unsbi_base64_groups(const uint8_t **in, size_t size, uint8_t **out)
     const uint8_t *p = *in;
     uint8_t *q = *out;
 
-#ifdef UNSBI_BASE64_TEXT
-    for (; size >= 4 * UNSBI_BASE64_BYTES + UNSBI_BASE64_MORE; size -= 4 * UNSBI_BASE64_BYTES) {
-        unsbi_base64_encode_unit(p, q);
-        unsbi_base64_encode_unit(p + UNSBI_BASE64_BYTES, q + UNSBI_BASE64_TEXT);
-        unsbi_base64_encode_unit(p + 2 * UNSBI_BASE64_BYTES, q + 2 * UNSBI_BASE64_TEXT);
-        unsbi_base64_encode_unit(p + 3 * UNSBI_BASE64_BYTES, q + 3 * UNSBI_BASE64_TEXT);
-        p += 4 * UNSBI_BASE64_BYTES;
-        q += 4 * UNSBI_BASE64_TEXT;
-    }
-    for (; size >= UNSBI_BASE64_BYTES + UNSBI_BASE64_MORE; size -= UNSBI_BASE64_BYTES) {
-        unsbi_base64_encode_unit(p, q);
-        p += UNSBI_BASE64_BYTES;
-        q += UNSBI_BASE64_TEXT;
-    }
-#endif
     for (; size > 12; size -= 12) {
         unsbi_base64_encode_3(p, q);
         unsbi_base64_encode_3(p + 3, q + 4);

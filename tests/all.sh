@@ -30,6 +30,10 @@ build "valgrind" "$BUILD/valgrind" "$parts $client $ports" CC=gcc CFLAGS="-O2 -g
             "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite"
     done
 
+say "== the fast loops where the byte order is not known"
+variant "gcc -O2, byte order unknown" "$BUILD/order" "$parts" CC=gcc \
+    CFLAGS="-O2 -U__BYTE_ORDER__ -D__BYTE_ORDER__=0"
+
 say "== fuzzing, $((${UNSB_FUZZ_SECONDS:=60})) seconds each"
 mkdir -p "$WORK/chains" "$WORK/corpus_x509" &&
     python3 -B suites/x509_chains.py "$WORK/chains" >"$WORK/chains.log" 2>&1

@@ -139,9 +139,6 @@ variant "clang -O2" "$BUILD/clang" "$parts $client $answers" CC=clang CFLAGS="-O
 variant "clang -Os, no signing" "$BUILD/clang_small" "$client" CC=clang \
     CFLAGS="-Os -DUNSB_SIGNING=0 -DUNSB_ERROR_TEXT=0"
 
-# shellcheck source=vectors.sh
-. "$ROOT/tests/vectors.sh"
-
 if $all; then
     # shellcheck source=all.sh
     . "$ROOT/tests/all.sh"

@@ -9,8 +9,6 @@ from flash import run
 
 FLAGS = ['-std=gnu11', '-O2', '-g', '-Wall', '-Wextra']
 SMALL, LARGE = 1 << 20, 1 << 24
-# other builds of ours, by what the processor must have (as /proc/cpuinfo calls it)
-VARIANTS = {'-DUNSB_SIMD=0': None, '-mssse3': 'ssse3', '-mavx2': 'avx2'}
 
 
 def callgrind(build, command):
@@ -84,7 +82,7 @@ def growth(small, large):
     return found
 
 
-def measure_ours(root, source, build, variants=True):
+def measure_ours(root, source, build):
     compile_ours(root, source, build)
     small, said = callgrind(build, [build + '/count', str(SMALL)])
     small = per_byte(small)
@@ -94,17 +92,7 @@ def measure_ours(root, source, build, variants=True):
         signed, size = rows['upload raw, signed']
         rows['SHA-256'] = (signed - rows['upload raw'][0], size)
     sends = re.search(r'hello sends (\d+), bytes (\d+)', said)
-    found_variants = {}
-    with open('/proc/cpuinfo', encoding='utf-8') as f:
-        processor = f.read().split()
-    for name, needed in VARIANTS.items():
-        if variants and (needed is None or needed in processor):
-            compile_ours(root, source, build, name)
-            found = per_byte(callgrind(build, [build + '/count', str(SMALL)])[0])
-            found_variants[name] = {n: round(c / size, 3) for n, (c, size) in sorted(found.items())
-                                    if size > 1}
-    compile_ours(root, source, build)
-    return {'variants': found_variants, 'per_byte': dict(sorted(growth(small, large).items())),
+    return {'per_byte': dict(sorted(growth(small, large).items())),
             'calls': {n: c for n, (c, size) in sorted(small.items()) if size == 1},
             'hello_sends': int(sends.group(1)), 'hello_bytes': int(sends.group(2))}
 

@@ -53,7 +53,6 @@ done
 for options in -DUNSB_SIGNING=0 -DUNSB_ERROR_TEXT=0 -DUNSB_SMALL=0 -DUNSB_SMALL=1 \
     -DUNSB_JSON_DEPTH=8 -DUNSB_JSON_DEPTH=248 -DUNSB_HTTP_HEAD_LIMIT=256 \
     -DUNSB_HTTP_HEAD_LIMIT=65535 "-DUNSB_SIGNING=0 -DUNSB_ERROR_TEXT=0 -DUNSB_SMALL=1" \
-    -DUNSB_SIMD=0 "-DUNSB_SIMD=1 -DUNSB_SMALL=1" "-O2 -mssse3" "-O2 -mavx2" "-O0 -mavx2" \
     -funsigned-char -fshort-enums "-Os -Wconversion" "-O3" "-O0"; do
     for cc in "gcc -std=c99" "clang -std=c99" "g++ -x c++ -std=c++11" "clang++ -x c++ -std=c++11"; do
         compile implementation "$cc $options" compile/implementation.c
@@ -68,11 +67,6 @@ if command -v i686-linux-gnu-gcc >/dev/null 2>&1; then
 else
     echo "ok - for i686 # SKIP no i686-linux-gnu-gcc"
 fi
-
-for cc in "gcc -std=c99" "clang -std=c99" "g++ -x c++ -std=c++11" "clang++ -x c++ -std=c++11"; do
-    compile hostile "$cc -O2 -mssse3" compile/hostile.c
-    compile hostile "$cc -O2 -mavx2" compile/hostile.c
-done
 
 for file in port_posix port_bearssl port_mbedtls port_openssl port_proxy port_template \
     port_x509; do
@@ -92,10 +86,10 @@ compile_all
 
 # an option given wrongly says so
 for bad in -DUNSB_STATIC=1 -DUNSB_JSON_DEPTH=7 -DUNSB_JSON_DEPTH=249 -DUNSB_HTTP_HEAD_LIMIT=255 \
-    -DUNSB_HTTP_HEAD_LIMIT=65536 -DUNSB_SIGNING= -DUNSB_SMALL= -DUNSB_SIMD= -DUNSB_STATIC=; do
+    -DUNSB_HTTP_HEAD_LIMIT=65536 -DUNSB_SIGNING= -DUNSB_SMALL= -DUNSB_STATIC=; do
     : >"$OUT/log"
     file=declarations
-    case $bad in *SIGNING*|*SMALL*|*SIMD*) file=implementation ;; esac
+    case $bad in *SIGNING*|*SMALL*) file=implementation ;; esac
     ! gcc -std=c99 $INC "$bad" -c compile/$file.c -o "$OUT/object.o" 2>/dev/null
     verdict "refused: $bad"
 done
@@ -124,7 +118,7 @@ verdict "another UNSB_JSON_DEPTH does not link"
 
 # what the implementation needs, and that it has no variables
 for cc in "gcc -std=c99" "clang -std=c99"; do
-    for opt in -Os -O2 "-Os -DUNSB_SMALL=0" "-O2 -DUNSB_SIMD=1 -mavx2"; do
+    for opt in -Os -O2 "-Os -DUNSB_SMALL=0"; do
         $cc $INC $opt -ffreestanding -fno-stack-protector -c compile/implementation.c -o "$OUT/object.o"
         nm -u "$OUT/object.o" | awk '{print $2}' |
             grep -vxE 'memcpy|memmove|memset|memcmp|strlen|_GLOBAL_OFFSET_TABLE_' >"$OUT/log"

@@ -30,7 +30,7 @@ typedef struct diff_build {
     void (*run)(diff_trace *trace, const diff_way *way, char *text, size_t size);
 } diff_build;
 
-extern const diff_build diff_fast, diff_portable, diff_compact;
+extern const diff_build diff_fast, diff_compact;
 
 /* Feeds all builds with an input. NULL: they agree; else the name of one that does not agree with
  * the first. `work` has room for two traces and the input: DIFF_WORK(size). */
@@ -40,7 +40,7 @@ extern const diff_build diff_fast, diff_portable, diff_compact;
 static inline const char *diff_check(const diff_way *way, const uint8_t *data, size_t size,
                                      uint8_t *work)
 {
-    static const diff_build *const builds[] = {&diff_fast, &diff_portable, &diff_compact};
+    static const diff_build *const builds[] = {&diff_fast, &diff_compact};
     diff_trace first, other;
     char *text = (char *)work + 2 * DIFF_TRACE_SIZE(size);
     size_t i;

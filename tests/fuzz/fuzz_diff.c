@@ -1,4 +1,4 @@
-/* libFuzzer: fast, portable and compact builds must answer alike. The first three bytes choose the
+/* libFuzzer: fast and compact builds must answer alike. The first three bytes choose the
  * part, the pieces and an option: see diff.h. Built with diff_*.c. */
 #include "diff.h"
 #include <stdlib.h>

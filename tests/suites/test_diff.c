@@ -1,4 +1,4 @@
-/* Fast, portable and compact builds answer every call alike, errors included: inputs changed at
+/* Fast and compact builds answer every call alike, errors included: inputs changed at
  * random, from a seed that is printed, in pieces of all sizes. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,7 +104,7 @@ static void change(input *in, const char *const *seeds, size_t count)
         if (at < in->size)
             in->bytes[at] ^= (uint8_t)(1u << random_below(&seed, 8));
         break;
-    case 5: /* a stretch, of which vectors take a part */
+    case 5: /* a stretch, of which whole words take a part */
         n = random_below(&seed, sizeof run);
         memset(run, (int)(random_below(&seed, 4) == 0 ? random_next(&seed) & 0xFF : 'a'), n);
         insert(in, at, run, n);
@@ -167,7 +167,7 @@ static void try_part(uint8_t part, const char *const *seeds, size_t count)
         s = random_below(&seed, count);
         in.size = strlen(seeds[s]);
         memcpy(in.bytes, seeds[s], in.size);
-        if (i % 4 == 0) /* again and again: long enough for whole vectors */
+        if (i % 4 == 0) /* again and again: long enough for whole words */
             for (repeats = random_below(&seed, 9); repeats != 0 && in.size < LONGEST; repeats--)
                 insert(&in, in.size, seeds[s], strlen(seeds[s]));
         while (changes-- != 0)
