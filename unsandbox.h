@@ -851,23 +851,25 @@ typedef struct unsb_json_reader {
      * order mark before the document is passed over (section 8.1). */
     bool lenient;
     /* for the caller to read */
-    const char *text; /* UTF-8 without the escapes, not NUL-terminated; "\u0000" is a NUL byte */
-    size_t text_size; /* may be 0 */
-    uint64_t mantissa; /* a number's value is mantissa * 10^exponent, negated if `negative` */
-    int16_t exponent;
     bool negative;
     bool inexact; /* the number has more digits than mantissa or exponent hold */
     bool partial;
     uint8_t depth; /* of the containers that are open */
-    /* private */
+    /* private; bytes come first, where the shortest instructions of Cortex-M0 reach them */
     uint8_t state;
     uint8_t flags;
-    uint8_t utf8[3];
     uint8_t count;
-    char unescaped[7];
+    /* for the caller to read */
+    const char *text; /* UTF-8 without the escapes, not NUL-terminated; "\u0000" is a NUL byte */
+    size_t text_size; /* may be 0 */
+    uint64_t mantissa; /* a number's value is mantissa * 10^exponent, negated if `negative` */
+    int32_t exponent;
+    /* private */
     uint16_t code, surrogate;
     int16_t error;
-    uint16_t power, zeros, places;
+    uint16_t power;
+    uint8_t utf8[3];
+    char unescaped[7];
     unsb_size skipped; /* containers that are open within a value that is passed over */
 #if UNSB_JSON_DEPTH <= 32
     uint32_t arrays; /* a bit for each open container, the lowest for the innermost; 1: an array */
@@ -2014,7 +2016,7 @@ enum { /* unsb_json_reader.flags: of the token under way */
     UNSBI_JSON_SKIP_NEXT = 0x80 /* its value will be passed over */
 };
 
-/* Powers of ten are kept within this; three of them add up within 16 bits. */
+/* Powers of ten that are written out are kept within this. */
 #define UNSBI_EXPONENT_MAX 10000
 
 UNSB_API void unsb_json_reader_init(unsb_json_reader *reader)
@@ -2069,29 +2071,19 @@ static int unsbi_json_open(unsb_json_reader *r, bool array)
     return array ? UNSB_JSON_ARRAY_BEGIN : UNSB_JSON_OBJECT_BEGIN;
 }
 
-/* A digit of the mantissa. Zeros wait until another digit follows them, so that 1000...000e-30 and
- * 0.5000...000 stay exact. Digits beyond the mantissa's 64 bits are dropped: `inexact` says so. */
+/* A digit of the mantissa. Those that it has no room for are dropped: `count` says that it is full,
+ * `inexact` that they matter. */
 UNSBI_CALLED void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
 {
     uint64_t m = r->mantissa;
 
-    if (r->places == UNSBI_EXPONENT_MAX) {
-        r->inexact = true;
+    if (r->count == 0 && unsbi_append(&m, sizeof m, 10, digit)) {
+        r->mantissa = m;
+        r->exponent -= fraction;
     } else {
-        r->places++;
-        r->exponent = (int16_t)(r->exponent - fraction);
-        r->zeros = (uint16_t)(r->zeros + (m != 0)); /* the mantissa would move up by so many */
-    }
-    if (m == 0) {
-        r->mantissa = digit;
-        return;
-    }
-    while (digit != 0 && !r->inexact && r->zeros != 0) {
-        r->inexact = !unsbi_append(&m, sizeof m, 10, r->zeros == 1 ? digit : 0);
-        if (!r->inexact) {
-            r->mantissa = m;
-            r->zeros--;
-        }
+        r->count = 1;
+        r->inexact = r->inexact || digit != 0;
+        r->exponent += !fraction;
     }
 }
 
@@ -2128,44 +2120,42 @@ static bool unsbi_json_number_char(unsb_json_reader *r, uint8_t c)
 
 static int unsbi_json_number_over(unsb_json_reader *r)
 {
-    int32_t exponent = r->power;
+    int32_t power = r->power;
 
     if ((r->state & 1) == 0)
         return UNSB_E_JSON;
-    if (exponent == UNSBI_EXPONENT_MAX)
+    if (power == UNSBI_EXPONENT_MAX && r->mantissa != 0)
         r->inexact = true;
-    if ((r->flags & UNSBI_JSON_POWER_NEGATIVE) != 0)
-        exponent = -exponent;
-    exponent += (int32_t)r->exponent + r->zeros;
-    if (r->mantissa == 0) {
-        exponent = 0;
-        r->inexact = false;
-    }
-    r->exponent = (int16_t)exponent;
+    r->exponent += (r->flags & UNSBI_JSON_POWER_NEGATIVE) != 0 ? -power : power;
     unsbi_json_value_over(r);
     return UNSB_JSON_NUMBER;
 }
 
-/* mantissa * 10^exponent, if it is whole and fits. */
-static bool unsbi_integer(uint64_t mantissa, int16_t exponent, bool negative, int64_t *value)
+/* The number just read, without its fraction: false if it does not fit; with `exact`, nor if it has
+ * one. */
+UNSBI_CALLED bool unsbi_integer(const unsb_json_reader *r, bool exact, int64_t *value)
 {
-    for (; exponent > 0 && mantissa != 0; exponent--)
-        if (!unsbi_append(&mantissa, sizeof mantissa, 10, 0))
+    uint64_t m = r->mantissa;
+    int32_t exponent = r->exponent;
+    bool cut = r->inexact; /* what was dropped lies behind the point, or the number does not fit */
+
+    for (; exponent < 0 && m != 0; exponent++)
+        if (unsbi_divide10(&m) != 0)
+            cut = true;
+    for (; exponent > 0 && m != 0; exponent--)
+        if (!unsbi_append(&m, sizeof m, 10, 0))
             return false;
-    if (negative)
-        mantissa = 0u - mantissa;
-    if (mantissa != 0 && (exponent < 0 || (mantissa >> 63 != 0) != negative))
-        return false; /* a fraction, or its sign is another one */
-    memcpy(value, &mantissa, sizeof mantissa);
+    if (r->negative)
+        m = 0u - m;
+    if ((exact && cut) || (m != 0 && (m >> 63 != 0) != r->negative)) /* that is another sign */
+        return false;
+    memcpy(value, &m, sizeof m);
     return true;
 }
 
 UNSB_API int unsb_json_integer(const unsb_json_reader *reader, int64_t *value)
 {
-    if (reader->inexact ||
-        !unsbi_integer(reader->mantissa, reader->exponent, reader->negative, value))
-        return UNSB_E_JSON_NUMBER;
-    return UNSB_OK;
+    return unsbi_integer(reader, true, value) ? UNSB_OK : UNSB_E_JSON_NUMBER;
 }
 
 /* 8 characters apart, in the order of their events. */
@@ -2187,8 +2177,7 @@ UNSBI_CALLED int unsbi_json_value_start(unsb_json_reader *r, uint8_t c)
     r->mantissa = 0;
     r->exponent = 0;
     r->power = 0;
-    r->zeros = 0;
-    r->places = 0;
+    r->count = 0;
     r->flags = 0;
     r->inexact = false;
     r->negative = c == '-';
@@ -3764,20 +3753,6 @@ static bool unsbi_time(const char *text, size_t size, int64_t *seconds)
     return true;
 }
 
-/* The number just read, without its fraction: false if it does not fit. */
-static bool unsbi_whole(const unsb_json_reader *json, int64_t *value)
-{
-    uint64_t mantissa = json->mantissa;
-    int16_t exponent = json->exponent;
-
-    /* digits that the mantissa does not hold were behind the point then */
-    for (; exponent < 0 && mantissa != 0; exponent++)
-        (void)unsbi_divide10(&mantissa);
-    if (exponent > 0 && json->inexact)
-        return false;
-    return unsbi_integer(mantissa, exponent, json->negative, value);
-}
-
 /* ---- to the caller ---- */
 
 /* After a callback: its code, or that it has stopped the operation. */
@@ -3934,7 +3909,7 @@ static void unsbi_scalar(unsb_client *client, const unsbi_field *field, void *at
     const char *text = client->u.rx.u.text;
     size_t size = event == UNSB_JSON_STRING ? client->v.rx.count : 0;
     int64_t value = 0;
-    bool given = event == UNSB_JSON_NUMBER && unsbi_whole(&client->u.rx.json, &value);
+    bool given = event == UNSB_JSON_NUMBER && unsbi_integer(&client->u.rx.json, false, &value);
     int32_t narrow;
     int truth;
 
@@ -3986,7 +3961,7 @@ static void unsbi_number_text(unsb_client *client, const unsbi_field *field, cha
     char digits[20];
     int64_t value;
 
-    if (!unsbi_whole(json, &value) || value < 0)
+    if (!unsbi_integer(json, false, &value) || value < 0)
         return;
     json->text = unsbi_decimal((uint64_t)value, digits + sizeof digits);
     json->text_size = (size_t)(digits + sizeof digits - json->text);
