@@ -1645,18 +1645,36 @@ UNSB_API int unsb_base64_decode_end(const unsb_base64 *state)
  * the escape \u0000, each of their non-alphanumerics percent-encoded. */
 #define UNSBI_UNIT_MAX 12
 
+/* Encoding works in place: the input stands at the end of the room that the output has, and nothing
+ * unread is overwritten. */
 typedef struct unsbi_encoding {
     const uint8_t *in, *in_end; /* advanced past what was encoded */
-    uint8_t *out, *out_end;
-    bool last;     /* in_end is the end of the source */
-    bool in_place; /* `in` lies within [out, out_end): nothing unread may be overwritten */
+    uint8_t *out;
+    bool last; /* in_end is the end of the source */
 } unsbi_encoding;
 
-/* Each encoder takes whole units until the input or the room ends. They are named only where they
- * are needed, so that linkers leave the others out. */
-static size_t unsbi_room(const unsbi_encoding *e)
+/* Encodes one unit or more. Returns more than 0, 0: the unit ends beyond the input, or an error. An
+ * encoder is named only where it is needed, so that linkers leave the others out. */
+typedef int unsbi_encoder(unsbi_encoding *e);
+
+/* The least room in which encoding gets anywhere. */
+#define UNSBI_ROOM_MIN (UNSBI_UNIT_MAX + 8)
+
+/* How much of its input to put to the end of a room of this size: whole base64 groups, a UTF-8
+ * sequence at least, and a unit's room before them. */
+static size_t unsbi_read_size(size_t room)
 {
-    return (size_t)((e->in_place ? (uint8_t *)e->in : e->out_end) - e->out);
+    return (room - UNSBI_UNIT_MAX) / 4 * 3;
+}
+
+/* Encodes until the input or the room ends. */
+static int unsbi_encode(unsbi_encoding *e, unsbi_encoder *encoder)
+{
+    int rc = 1;
+
+    while (rc > 0 && e->in < e->in_end && e->in - e->out >= UNSBI_UNIT_MAX)
+        rc = encoder(e);
+    return rc < 0 ? rc : UNSB_OK;
 }
 
 static const char unsbi_hex_digits[17] = "0123456789abcdef";
@@ -1712,27 +1730,20 @@ static int unsbi_json_unit(unsbi_encoding *e, uint8_t *unit)
 
 static int unsbi_encode_json(unsbi_encoding *e)
 {
-    int n = 1;
-
-    while (e->in < e->in_end && n > 0) {
-        size_t room = unsbi_room(e);
+    int n;
 #if !UNSB_SMALL
-        size_t run = unsbi_plain_run(e->in, (size_t)(e->in_end - e->in));
-        /* a run keeps its length, so in place it cannot overtake itself */
-        if (!e->in_place)
-            run = unsbi_min(run, room);
-        memmove(e->out, e->in, run);
-        e->in += run;
-        e->out += run;
-        if (run != 0)
-            continue;
+    size_t run = unsbi_plain_run(e->in, (size_t)(e->in_end - e->in));
+
+    memmove(e->out, e->in, run);
+    e->in += run;
+    e->out += run;
+    if (run != 0)
+        return 1;
 #endif
-        if (room < UNSBI_UNIT_MAX)
-            break;
-        n = unsbi_json_unit(e, e->out);
-        e->out += n > 0 ? n : 0;
-    }
-    return n < 0 ? n : UNSB_OK;
+    n = unsbi_json_unit(e, e->out);
+    if (n > 0)
+        e->out += n;
+    return n;
 }
 
 /* RFC 3986 section 2.3: all but the unreserved characters. Returns the end of what was written. */
@@ -1753,58 +1764,49 @@ static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)
 
 static int unsbi_encode_url(unsbi_encoding *e)
 {
-    while (e->in < e->in_end && unsbi_room(e) >= UNSBI_UNIT_MAX)
-        e->out = unsbi_percent(*e->in++, e->out);
-    return UNSB_OK;
+    e->out = unsbi_percent(*e->in++, e->out);
+    return 1;
 }
 
 static int unsbi_encode_json_url(unsbi_encoding *e)
 {
     uint8_t unit[6];
-    int n = 1, i;
+    int n = unsbi_json_unit(e, unit), i;
 
-    while (e->in < e->in_end && unsbi_room(e) >= UNSBI_UNIT_MAX && n > 0) {
-        n = unsbi_json_unit(e, unit);
-        for (i = 0; i < n; i++)
-            e->out = unsbi_percent(unit[i], e->out);
-    }
-    return n < 0 ? n : UNSB_OK;
+    for (i = 0; i < n; i++)
+        e->out = unsbi_percent(unit[i], e->out);
+    return n;
 }
 
 static int unsbi_encode_base64(unsbi_encoding *e)
 {
-#if !UNSB_SMALL
-    size_t left = (size_t)(e->in_end - e->in), room = unsbi_room(e);
+    uint32_t bits = 0;
+    size_t n, i;
 
-    /* in place, each group brings the output one byte nearer to the input */
-    room = e->in_place ? room * 3 : room / 4 * 3;
-    unsbi_base64_groups(&e->in, unsbi_min(left, room), &e->out);
+#if !UNSB_SMALL
+    /* each group brings the output one byte nearer to the input */
+    unsbi_base64_groups(&e->in, unsbi_min((size_t)(e->in_end - e->in),
+                                          (size_t)(e->in - e->out - 1) * 3), &e->out);
 #endif
-    for (;;) {
-        size_t n = unsbi_min((size_t)(e->in_end - e->in), 3), i;
-        /* in place, the 3 bytes that are read first may be overwritten */
-        const uint8_t *limit = e->in_place && n == 3 ? e->in + 3 : e->out_end;
-        uint32_t bits = 0;
-        if (n == 0 || (n < 3 && !e->last) || limit - e->out < 4)
-            return UNSB_OK;
-        for (i = 0; i < n; i++)
-            bits = bits << 8 | *e->in++;
-        if (n == 3)
-            unsbi_base64_put(bits, e->out);
-        else
-            unsbi_base64_tail(bits, n, e->out);
-        e->out += 4;
-    }
+    n = unsbi_min((size_t)(e->in_end - e->in), 3);
+    if (n == 0 || (n < 3 && !e->last))
+        return 0;
+    for (i = 0; i < n; i++)
+        bits = bits << 8 | *e->in++;
+    if (n == 3)
+        unsbi_base64_put(bits, e->out);
+    else
+        unsbi_base64_tail(bits, n, e->out);
+    e->out += 4;
+    return 1;
 }
 
 #if UNSB_SIGNING
 static int unsbi_encode_hex(unsbi_encoding *e)
 {
-    for (; e->in < e->in_end && unsbi_room(e) >= 2; e->in++) {
-        *e->out++ = (uint8_t)unsbi_hex_digits[*e->in >> 4];
-        *e->out++ = (uint8_t)unsbi_hex_digits[*e->in & 15];
-    }
-    return UNSB_OK;
+    *e->out++ = (uint8_t)unsbi_hex_digits[*e->in >> 4];
+    *e->out++ = (uint8_t)unsbi_hex_digits[*e->in++ & 15];
+    return 1;
 }
 #endif
 
@@ -1908,27 +1910,31 @@ UNSB_API void unsb_json_array_end(unsb_json_writer *writer)
 
 static void unsbi_json_quoted(unsb_json_writer *w, const char *text, size_t size)
 {
-    uint8_t piece[32];
+    const uint8_t *in = (const uint8_t *)(size != 0 ? text : "");
+    uint8_t piece[48];
     unsbi_encoding e;
 
     unsbi_json_put(w, "\"", 1);
-    e.in = (const uint8_t *)(size != 0 ? text : "");
-    e.in_end = e.in + size;
-    e.last = true;
-    e.in_place = false;
-    while (e.in < e.in_end && w->error == UNSB_OK) {
-        size_t run = unsbi_plain_run(e.in, (size_t)(e.in_end - e.in));
+    while (size != 0 && w->error == UNSB_OK) {
+        size_t run = unsbi_plain_run(in, size), n;
         int rc;
         if (run >= sizeof piece) {
-            unsbi_json_put(w, (const char *)e.in, run);
-            e.in += run;
+            unsbi_json_put(w, (const char *)in, run);
+            in += run;
+            size -= run;
             continue;
         }
+        n = unsbi_min(size, unsbi_read_size(sizeof piece));
         e.out = piece;
-        e.out_end = piece + sizeof piece;
-        rc = unsbi_encode_json(&e);
-        /* SDCC's Z80 fails to subtract an automatic array's address */
-        unsbi_json_put(w, (const char *)piece, sizeof piece - (size_t)(e.out_end - e.out));
+        e.in_end = piece + sizeof piece;
+        e.in = e.in_end - n;
+        memcpy(piece + sizeof piece - n, in, n);
+        e.last = n == size;
+        rc = unsbi_encode(&e, unsbi_encode_json);
+        unsbi_json_put(w, (const char *)piece, (size_t)(e.out - piece));
+        n -= (size_t)(e.in_end - e.in);
+        in += n;
+        size -= n;
         if (rc != UNSB_OK && w->error == UNSB_OK)
             w->error = rc;
     }
@@ -2625,7 +2631,7 @@ enum {
 
 typedef struct unsbi_segment { /* what a field stands for */
     unsb_source source;
-    int (*encode)(unsbi_encoding *e); /* NULL: as it is */
+    unsbi_encoder *encode; /* NULL: as it is */
     char digits[sizeof(unsb_size) / 4 * 10 + 1];
 } unsbi_segment;
 
@@ -2927,6 +2933,10 @@ static void unsbi_find_segment(const unsb_client *client, char code, unsbi_segme
 UNSBI_CALLED int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_t *out,
                                    size_t size)
 {
+    if (source->read == NULL) {
+        memcpy(out, (const uint8_t *)source->data + offset, size);
+        return UNSB_OK;
+    }
     while (size != 0) {
         size_t part = unsbi_min(size, UNSBI_INT_MAX);
         int n = source->read(source->context, offset, out, part);
@@ -2941,57 +2951,37 @@ UNSBI_CALLED int unsbi_source_read(const unsb_source *source, unsb_size offset, 
     return UNSB_OK;
 }
 
-/* The least room in which encoding gets anywhere. */
-#define UNSBI_ROOM_MIN (UNSBI_UNIT_MAX + 8)
-
-/* How much to read at once to the end of a room of this size, so that it can be encoded in place:
- * whole base64 groups, a UTF-8 sequence at least, and a unit's room before them. */
-static size_t unsbi_read_size(size_t room)
-{
-    return (room - UNSBI_UNIT_MAX) / 4 * 3;
-}
-
 /* Writes on in a segment, from u.tx.offset. Returns UNSB_PENDING when the room is used up. */
 static int unsbi_put(unsb_client *client, const unsbi_segment *s)
 {
-    const unsb_source *source = &s->source;
-    int rc = UNSB_OK;
+    unsb_size left;
 
-    while (rc == UNSB_OK && client->u.tx.offset < source->size) {
-        unsb_size offset = client->u.tx.offset, left = source->size - offset;
-        size_t room = client->config.buffer_size - client->end, size;
+    while ((left = s->source.size - client->u.tx.offset) != 0) {
+        size_t room = client->config.buffer_size - client->end, size = room;
         unsbi_encoding e;
+        int rc;
 
         if (room < (s->encode == NULL ? 1u : UNSBI_ROOM_MIN))
             return UNSB_PENDING;
-        size = source->read == NULL ? (size_t)-1 : unsbi_read_size(room);
-        if (s->encode == NULL)
-            size = room;
+        if (s->encode != NULL)
+            size = unsbi_read_size(room);
         if (left < size)
             size = (size_t)left;
         e.out = (uint8_t *)client->config.buffer + client->end;
-        e.out_end = e.out + room;
-        e.in_place = source->read != NULL;
-        if (e.in_place) {
-            e.in = s->encode == NULL ? e.out : e.out_end - size;
-            rc = unsbi_source_read(source, offset, (uint8_t *)e.in, size);
-        } else {
-            e.in = (const uint8_t *)source->data + offset;
-            if (s->encode == NULL)
-                memcpy(e.out, e.in, size);
-        }
-        if (s->encode == NULL) {
-            client->end += size;
-            client->u.tx.offset += (unsb_size)size;
-        } else if (rc == UNSB_OK) {
-            e.in_end = e.in + size;
-            e.last = size == left;
-            rc = s->encode(&e);
-            client->u.tx.offset += (unsb_size)(size - (size_t)(e.in_end - e.in));
-            client->end = (size_t)(e.out - (uint8_t *)client->config.buffer);
-        }
+        e.in_end = e.out + (s->encode != NULL ? room : size);
+        e.in = e.in_end - size;
+        e.last = size == left;
+        rc = unsbi_source_read(&s->source, client->u.tx.offset, (uint8_t *)e.in, size);
+        if (rc == UNSB_OK && s->encode != NULL)
+            rc = unsbi_encode(&e, s->encode);
+        else
+            e.in = e.out = (uint8_t *)e.in_end;
+        client->u.tx.offset += (unsb_size)(size - (size_t)(e.in_end - e.in));
+        client->end = (size_t)(e.out - (uint8_t *)client->config.buffer);
+        if (rc != UNSB_OK)
+            return rc;
     }
-    return rc;
+    return UNSB_OK;
 }
 
 /* Fills the I/O buffer from client->end on: with what is measured and signed, or with what is sent.
