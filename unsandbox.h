@@ -1021,7 +1021,7 @@ typedef struct unsb_client {
             unsigned index;
             union {
                 unsb_base64 base64;
-                char text[36]; /* a short text that is judged when it is whole */
+                char text[40]; /* a short text that is judged when it is whole */
             } u;
         } rx;
     } u;
@@ -3688,58 +3688,70 @@ static void unsbi_result_reset(unsb_client *client)
 
 /* ---- times ---- */
 
+/* The number that two digits are; 100 or more if they are none. */
+UNSBI_CALLED uint8_t unsbi_two_digits(const char *text)
+{
+    uint8_t tens = (uint8_t)(text[0] - '0'), ones = (uint8_t)(text[1] - '0');
+
+    return tens > 9 || ones > 9 ? 100 : (uint8_t)(tens * 10 + ones);
+}
+
 /* RFC 3339 section 5.6, to Unix seconds. The fraction is dropped; a time without an offset is UTC.
- * Date and time of day stand at fixed places, so a pattern tells what each character must be. */
+ * The text is NUL-terminated. */
 static bool unsbi_time(const char *text, size_t size, int64_t *seconds)
 {
-    static const char pattern[20] = "0000-00-00T00:00:00";
-    const size_t fixed = sizeof pattern - 1;
-    uint16_t part[8] = {0, 0, 0, 0, 0, 0, 0, 0}; /* year, month ... second; those of the offset */
-    uint32_t year, days;
+    /* century, year, month, day, hour, minute, second: what stands before the two digits of each,
+     * where they stand, the least and the most of them less that */
+    static const uint8_t parts[7][4] = {{0, 0, 0, 99},    {0, 2, 0, 99},    {'-', 5, 1, 11},
+                                        {'-', 8, 1, 30},  {'T', 11, 0, 23}, {':', 14, 0, 59},
+                                        {':', 17, 0, 60}};
+    const char *p = text + 19;
+    uint8_t part[7], hours, minutes, i;
+    uint32_t year, days, offset = 0;
+    bool east;
     uint64_t t;
-    size_t i, at = 0;
-    uint8_t sign = 0;
 
-    for (i = 0; i < size; i++) {
-        uint8_t c = (uint8_t)text[i], digit = (uint8_t)(c - '0');
-        if (i < fixed ? pattern[i] == '0' : digit <= 9) {
-            if (digit > 9 || (i >= fixed && at < 6))
-                return false;
-            if (at < 6 || sign != 0) /* not of the fraction */
-                part[at] = (uint16_t)(part[at] * 10u + digit);
-        } else if (i < fixed) {
-            if (c != (uint8_t)pattern[i] && (pattern[i] != 'T' || (c != ' ' && c != 't')))
-                return false;
-            at++;
-        } else if (c == '.' && i == fixed) {
-            at = 6;
-        } else if ((c == '+' || c == '-') && sign == 0) {
-            sign = c;
-            at = 6;
-        } else if (c == ':' && at == 6 && sign != 0) {
-            at = 7;
-        } else if ((c | 0x20) != 'z' || sign != 0 || i + 1 != size) {
-            return false;
-        }
-    }
-    if (i < fixed || part[0] == 0 || (uint16_t)(part[1] - 1u) > 11 ||
-        (uint16_t)(part[2] - 1u) > 30 || part[3] > 23 || part[4] > 59 || part[5] > 60 ||
-        part[6] > 23 || part[7] > 59 ||
-        (sign != 0 && at != 7))
+    if (size < 19)
         return false;
+    for (i = 0; i < 7; i++) {
+        const uint8_t *rule = parts[i], *at = (const uint8_t *)text + rule[1];
+        part[i] = unsbi_two_digits((const char *)at);
+        if ((uint8_t)(part[i] - rule[2]) > rule[3] ||
+            (i > 1 && at[-1] != rule[0] && (i != 4 || (at[-1] != 't' && at[-1] != ' '))))
+            return false;
+    }
+    if (*p == '.')
+        do
+            p++;
+        while (unsbi_is_digit((uint8_t)*p));
+    east = *p == '+';
+    if ((east || *p == '-') && text + size - p == 6) {
+        hours = unsbi_two_digits(p + 1);
+        minutes = unsbi_two_digits(p + 4);
+        if (hours > 23 || p[3] != ':' || minutes > 59)
+            return false;
+        offset = hours * (uint32_t)3600 + minutes * (uint32_t)60;
+        p += 6;
+    } else if ((*p | 0x20) == 'z') {
+        p++;
+    }
     /* Years begin in March here, so that a leap day is the last. Small machines cannot divide:
      * 5243 / 2^19 is 1 / 100 up to 43698, 979 / 2^5 the 30.6 days of a month, rounded as need
      * be. */
-    year = part[0] - (part[1] < 3 ? 1u : 0u);
-    days = part[1] < 3 ? part[1] + 9u : part[1] - 3u;
-    days = year * 365u + (year >> 2) - (year * 5243u >> 19) + (year * 5243u >> 21) +
-           ((days * 979u + 15u) >> 5) + part[2] - 1u;
-    t = days;
-    for (i = 3; i < 6; i++)
-        (void)unsbi_append(&t, sizeof t, i == 3 ? 24 : 60, (uint8_t)part[i]);
-    days = (uint32_t)part[6] * 3600u + part[7] * 60u;
-    t = sign == '-' ? t + days : t - days;
-    *seconds = (int64_t)t - (int64_t)719468 * 86400; /* from the first of March of the year 0 */
+    year = part[0] * 100u + part[1];
+    if (p != text + size || year == 0)
+        return false;
+    days = part[2] + 9u;
+    if (part[2] < 3)
+        year--;
+    else
+        days -= 12;
+    t = year * 365u + (year >> 2) - (year * 5243u >> 19) + (year * 5243u >> 21) +
+        ((days * 979u + 15u) >> 5) + part[3] - 1u;
+    for (i = 4; i < 7; i++)
+        (void)unsbi_append(&t, sizeof t, i == 4 ? 24 : 60, part[i]);
+    /* from the first of March of the year 0 */
+    *seconds = (int64_t)(east ? t - offset : t + offset) - (int64_t)719468 * 86400;
     return true;
 }
 
@@ -3876,7 +3888,7 @@ static void unsbi_gather(unsb_client *client, bool fresh)
     char *text = client->u.rx.u.text;
     size_t at = fresh ? 0 : client->v.rx.count;
 
-    if (at > sizeof client->u.rx.u.text || json->text_size > sizeof client->u.rx.u.text - at) {
+    if (at == UNSBI_CUT || json->text_size > sizeof client->u.rx.u.text - 1 - at) {
         client->v.rx.count = UNSBI_CUT;
         return;
     }
@@ -3926,8 +3938,10 @@ static void unsbi_scalar(unsb_client *client, const unsbi_field *field, void *at
         break;
     case UNSBI_KIND_TIME:
     case UNSBI_KIND_INT64:
-        if (size != 0 && (field->kind & 0x7F) == UNSBI_KIND_TIME)
+        if (size != 0 && (field->kind & 0x7F) == UNSBI_KIND_TIME) {
+            client->u.rx.u.text[size] = '\0';
             given = unsbi_time(text, size, &value);
+        }
         if (size != 0 && (client->op->flags & UNSBI_OP_LIST) != 0)
             memcpy(r->submitted_at, text, unsbi_min(size, sizeof r->submitted_at - 1));
         if (!given)
