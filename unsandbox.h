@@ -361,6 +361,28 @@
 #define UNSB_ERROR_TEXT 1
 #endif
 
+/* What a program does not use can be left out, where linkers cannot see it: 0 leaves out the
+ * operation with its declaration, the field with its code. The bytes are those of unsb_execute, or
+ * of all operations, on Cortex-M0+: sh tests/bench.sh flash. */
+#ifndef UNSB_FILES
+#define UNSB_FILES 1 /* unsb_program.files */
+#endif
+#ifndef UNSB_ARTIFACTS
+#define UNSB_ARTIFACTS 1 /* return_artifact, on_artifact */
+#endif
+#ifndef UNSB_JOBS
+#define UNSB_JOBS 1 /* unsb_execute_async(), unsb_job_...(), and to follow a job that a run became */
+#endif
+#ifndef UNSB_LISTS
+#define UNSB_LISTS 1 /* unsb_job_list(), unsb_languages(); needs UNSB_DETAILS */
+#endif
+#ifndef UNSB_KEYS
+#define UNSB_KEYS 1 /* unsb_key_validate(); needs UNSB_DETAILS */
+#endif
+#ifndef UNSB_DETAILS
+#define UNSB_DETAILS 1 /* times, languages, modes and limits in unsb_result */
+#endif
+
 /* 1: compact loops, 0: fast ones. By default 1 where the compiler optimises for size or
  * size_t has 16 bits. Results do not differ. */
 #ifndef UNSB_SMALL
@@ -3519,30 +3541,29 @@ enum { /* rx.within */
     UNSBI_IN_ROOT,      /* the whole answer, an object: op->fields, and those of a refusal */
     UNSBI_IN_RESULT,    /* its "result": likewise */
     UNSBI_IN_REFUSAL,   /* "error" or "errors", as an object */
-    UNSBI_IN_ARTIFACTS, /* an array */
+    UNSBI_IN_ALIASES,   /* of languages: an object of texts */
+    UNSBI_IN_ITEMS,     /* an array of jobs, or of languages, */
+    UNSBI_IN_ITEM,      /* and what it consists of */
+    UNSBI_IN_ARTIFACTS, /* an array, */
     UNSBI_IN_ARTIFACT,  /* of it, or alone */
-    UNSBI_IN_WASM_ARTIFACT,
-    UNSBI_IN_ITEMS,     /* an array of jobs, or of languages */
-    UNSBI_IN_ITEM,
-    UNSBI_IN_ALIASES    /* of languages: an object of texts */
+    UNSBI_IN_WASM_ARTIFACT
 };
 
 enum { /* unsbi_field.kind */
-    UNSBI_KIND_TEXT,     /* arg: the array's size. A number is written out */
-    UNSBI_KIND_REFUSAL,  /* likewise; or an object with words of its own */
-    UNSBI_KIND_ID,       /* likewise; a text, which must fit */
-    UNSBI_KIND_OTHER_ID, /* likewise, of a session or service */
-    UNSBI_KIND_OUTPUT,   /* arg: 1: the program's own, which must be a text */
+    UNSBI_KIND_TEXT,      /* arg: the array's size. A number is written out */
+    UNSBI_KIND_REFUSAL,   /* likewise; or an object with words of its own */
+    UNSBI_KIND_ID,        /* likewise; a text, which must fit */
+    UNSBI_KIND_OTHER_ID,  /* likewise, of a session or service */
+    UNSBI_KIND_OUTPUT,    /* arg: 1: the program's own, which must be a text */
     UNSBI_KIND_CONTENT,
-    UNSBI_KIND_OBJECT,   /* arg: UNSBI_IN_... */
-    UNSBI_KIND_ARRAY,    /* likewise */
-    UNSBI_KIND_STATUS,   /* this and the following are judged when they are whole */
-    UNSBI_KIND_TYPE,     /* of an artifact: "error" if it failed */
-    UNSBI_KIND_BOOL,     /* arg: the bit in `given`, or 0, as with the following */
+    UNSBI_KIND_CONTAINER, /* arg: UNSBI_IN_... */
+    UNSBI_KIND_STATUS,    /* this and the following are judged when they are whole */
+    UNSBI_KIND_TYPE,      /* of an artifact: "error" if it failed */
+    UNSBI_KIND_BOOL,      /* arg: the bit in `given`, or 0, as with the following */
     UNSBI_KIND_INT32,
-    UNSBI_KIND_LOWER32,  /* of a larger number the lower 32 bits */
+    UNSBI_KIND_LOWER32,   /* of a larger number the lower 32 bits */
     UNSBI_KIND_INT64,
-    UNSBI_KIND_TIME,     /* Unix seconds, or RFC 3339 */
+    UNSBI_KIND_TIME,      /* Unix seconds, or RFC 3339 */
     UNSBI_KIND_OF_KEY = 0x80 /* with one of the others: in unsb_key, not in unsb_result */
 };
 
@@ -3557,122 +3578,122 @@ typedef struct unsbi_fields {
     const unsbi_field *field;
 } unsbi_fields;
 
-#define UNSBI_AT(type, member) (uint16_t) offsetof(type, member)
-#define UNSBI_SIZE(type, member) (uint8_t)sizeof(((type *)0)->member)
-#define UNSBI_FIELD(member, kind, arg) {UNSBI_AT(unsb_result, member), UNSBI_KIND_##kind, arg}
-#define UNSBI_TEXT(member, kind) UNSBI_FIELD(member, kind, UNSBI_SIZE(unsb_result, member))
+/* A list of fields is one macro, a line of it X(name after its length, offset, kind, arg): so names
+ * and fields stay in step. */
+#define UNSBI_ITS_NAME(name, offset, kind, arg) name
+#define UNSBI_ITS_FIELD(name, offset, kind, arg) {offset, kind, arg},
+#define UNSBI_FIELDS(what, list)                                                                   \
+    static const char what##_names[] = list(UNSBI_ITS_NAME);                                       \
+    static const unsbi_field what##_field[] = {list(UNSBI_ITS_FIELD)};                             \
+    static const unsbi_fields what = {what##_names, what##_field};
+#define UNSBI_IN(member) (uint16_t) offsetof(unsb_result, member)
+#define UNSBI_ROOM(member) (uint8_t)sizeof(((unsb_result *)0)->member)
+
+#if UNSB_DETAILS
+#define UNSBI_DETAIL(fields) fields
+#else
+#define UNSBI_DETAIL(fields)
+#endif
+#if UNSB_ARTIFACTS
+#define UNSBI_ARTIFACT(fields) fields
+#else
+#define UNSBI_ARTIFACT(fields)
+#endif
 
 /* Of any answer, though meant for refusals: {"error": "code", "message": "text"}, {"error":
  * {"code": ..., "message": ...}}, {"errors": {"detail": "text"}} and the like. */
-static const char unsbi_refusal_names[] =
-    "\21active_executions\14challenge_id\4code\21concurrency_limit\6detail\5error\6errors\7message";
-
-static const unsbi_field unsbi_refusal_field[] = {
-    UNSBI_FIELD(active_executions, INT32, UNSB_GIVEN_ACTIVE_EXECUTIONS),
-    UNSBI_TEXT(challenge_id, TEXT),
-    UNSBI_TEXT(error, TEXT),
-    UNSBI_FIELD(concurrency_limit, INT32, UNSB_GIVEN_CONCURRENCY_LIMIT),
-    UNSBI_TEXT(message, TEXT),
-    UNSBI_TEXT(error, REFUSAL),
-    {0, UNSBI_KIND_OBJECT, UNSBI_IN_REFUSAL},
-    UNSBI_TEXT(message, TEXT)};
-
-static const unsbi_fields unsbi_refusal_fields = {unsbi_refusal_names, unsbi_refusal_field};
+#define UNSBI_REFUSAL_LIST(X)                                                                      \
+    X("\4code", UNSBI_IN(error), UNSBI_KIND_TEXT, UNSBI_ROOM(error))                               \
+    X("\6detail", UNSBI_IN(message), UNSBI_KIND_TEXT, UNSBI_ROOM(message))                         \
+    X("\5error", UNSBI_IN(error), UNSBI_KIND_REFUSAL, UNSBI_ROOM(error))                           \
+    X("\6errors", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_REFUSAL)                                       \
+    X("\7message", UNSBI_IN(message), UNSBI_KIND_TEXT, UNSBI_ROOM(message))                        \
+    UNSBI_DETAIL(                                                                                  \
+    X("\14challenge_id", UNSBI_IN(challenge_id), UNSBI_KIND_TEXT, UNSBI_ROOM(challenge_id))        \
+    X("\21active_executions", UNSBI_IN(active_executions), UNSBI_KIND_INT32,                       \
+      UNSB_GIVEN_ACTIVE_EXECUTIONS)                                                                \
+    X("\21concurrency_limit", UNSBI_IN(concurrency_limit), UNSBI_KIND_INT32,                       \
+      UNSB_GIVEN_CONCURRENCY_LIMIT))
+UNSBI_FIELDS(unsbi_refusal_fields, UNSBI_REFUSAL_LIST)
 
 /* Of a run, or a job. */
-static const char unsbi_outcome_names[] =
-    "\10artifact\11artifacts\14completed_at\12created_at\21detected_language\16execution_mode"
-    "\11exit_code\2id\6job_id\10language\14network_mode\6result\12service_id\12session_id"
-    "\12started_at"
-    "\6status\6stderr\6stdout\7success\15total_time_ms\15wasm_artifact";
+#define UNSBI_OUTCOME_LIST(X)                                                                      \
+    X("\6stdout", UNSBI_IN(out), UNSBI_KIND_OUTPUT, 1)                                             \
+    X("\6stderr", UNSBI_IN(err), UNSBI_KIND_OUTPUT, 1)                                             \
+    X("\11exit_code", UNSBI_IN(exit_code), UNSBI_KIND_LOWER32, UNSB_GIVEN_EXIT_CODE)               \
+    X("\7success", UNSBI_IN(success), UNSBI_KIND_BOOL, UNSB_GIVEN_SUCCESS)                         \
+    X("\6status", UNSBI_IN(status), UNSBI_KIND_STATUS, 0)                                          \
+    X("\6result", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_RESULT)                                        \
+    X("\6job_id", UNSBI_IN(job_id), UNSBI_KIND_ID, UNSBI_ROOM(job_id))                             \
+    X("\2id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                           \
+    X("\12service_id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                  \
+    X("\12session_id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                  \
+    UNSBI_ARTIFACT(                                                                                \
+    X("\10artifact", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ARTIFACT)                                   \
+    X("\11artifacts", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ARTIFACTS)                                 \
+    X("\15wasm_artifact", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_WASM_ARTIFACT))                        \
+    UNSBI_DETAIL(                                                                                  \
+    X("\12created_at", UNSBI_IN(created_at), UNSBI_KIND_TIME, UNSB_GIVEN_CREATED_AT)               \
+    X("\12started_at", UNSBI_IN(started_at), UNSBI_KIND_TIME, UNSB_GIVEN_STARTED_AT)               \
+    X("\14completed_at", UNSBI_IN(completed_at), UNSBI_KIND_TIME, UNSB_GIVEN_COMPLETED_AT)         \
+    X("\15total_time_ms", UNSBI_IN(total_time_ms), UNSBI_KIND_INT64, UNSB_GIVEN_TOTAL_TIME_MS)     \
+    X("\10language", UNSBI_IN(language), UNSBI_KIND_TEXT, UNSBI_ROOM(language))                    \
+    X("\21detected_language", UNSBI_IN(detected_language), UNSBI_KIND_TEXT,                        \
+      UNSBI_ROOM(detected_language))                                                               \
+    X("\16execution_mode", UNSBI_IN(execution_mode), UNSBI_KIND_TEXT, UNSBI_ROOM(execution_mode))  \
+    X("\14network_mode", UNSBI_IN(network_mode), UNSBI_KIND_TEXT, UNSBI_ROOM(network_mode)))
+UNSBI_FIELDS(unsbi_outcome_fields, UNSBI_OUTCOME_LIST)
 
-static const unsbi_field unsbi_outcome_field[] = {
-    {0, UNSBI_KIND_OBJECT, UNSBI_IN_ARTIFACT},
-    {0, UNSBI_KIND_ARRAY, UNSBI_IN_ARTIFACTS},
-    UNSBI_FIELD(completed_at, TIME, UNSB_GIVEN_COMPLETED_AT),
-    UNSBI_FIELD(created_at, TIME, UNSB_GIVEN_CREATED_AT),
-    UNSBI_TEXT(detected_language, TEXT),
-    UNSBI_TEXT(execution_mode, TEXT),
-    UNSBI_FIELD(exit_code, LOWER32, UNSB_GIVEN_EXIT_CODE),
-    UNSBI_TEXT(job_id, OTHER_ID),
-    UNSBI_TEXT(job_id, ID),
-    UNSBI_TEXT(language, TEXT),
-    UNSBI_TEXT(network_mode, TEXT),
-    {0, UNSBI_KIND_OBJECT, UNSBI_IN_RESULT},
-    UNSBI_TEXT(job_id, OTHER_ID),
-    UNSBI_TEXT(job_id, OTHER_ID),
-    UNSBI_FIELD(started_at, TIME, UNSB_GIVEN_STARTED_AT),
-    UNSBI_FIELD(status, STATUS, 0),
-    UNSBI_FIELD(err, OUTPUT, 1),
-    UNSBI_FIELD(out, OUTPUT, 1),
-    UNSBI_FIELD(success, BOOL, UNSB_GIVEN_SUCCESS),
-    UNSBI_FIELD(total_time_ms, INT64, UNSB_GIVEN_TOTAL_TIME_MS),
-    {0, UNSBI_KIND_OBJECT, UNSBI_IN_WASM_ARTIFACT}};
+#if UNSB_ARTIFACTS
+#define UNSBI_ARTIFACT_LIST(X)                                                                     \
+    X("\7content", 0, UNSBI_KIND_CONTENT, 0)                                                       \
+    X("\16content_base64", 0, UNSBI_KIND_CONTENT, 0)                                               \
+    X("\4data", 0, UNSBI_KIND_CONTENT, 0)                                                          \
+    X("\10filename", UNSBI_IN(artifact_name), UNSBI_KIND_OUTPUT, 0)                                \
+    X("\4name", UNSBI_IN(artifact_name), UNSBI_KIND_OUTPUT, 0)                                     \
+    X("\11mime_type", UNSBI_IN(artifact_info), UNSBI_KIND_TEXT, UNSBI_ROOM(artifact_info))         \
+    X("\5error", UNSBI_IN(artifact_info), UNSBI_KIND_TEXT, UNSBI_ROOM(artifact_info))              \
+    X("\4size", UNSBI_IN(artifact_size), UNSBI_KIND_INT64, 0)                                      \
+    X("\4type", 0, UNSBI_KIND_TYPE, 0)
+UNSBI_FIELDS(unsbi_artifact_fields, UNSBI_ARTIFACT_LIST)
+#endif
 
-static const unsbi_fields unsbi_outcome_fields = {unsbi_outcome_names, unsbi_outcome_field};
-
-static const char unsbi_artifact_names[] =
-    "\7content\16content_base64\4data\5error\10filename\11mime_type\4name\4size\4type";
-
-static const unsbi_field unsbi_artifact_field[] = {
-    {0, UNSBI_KIND_CONTENT, 0},
-    {0, UNSBI_KIND_CONTENT, 0},
-    {0, UNSBI_KIND_CONTENT, 0},
-    UNSBI_TEXT(artifact_info, TEXT),
-    UNSBI_FIELD(artifact_name, OUTPUT, 0),
-    UNSBI_TEXT(artifact_info, TEXT),
-    UNSBI_FIELD(artifact_name, OUTPUT, 0),
-    UNSBI_FIELD(artifact_size, INT64, 0),
-    {0, UNSBI_KIND_TYPE, 0}};
-
-static const unsbi_fields unsbi_artifact_fields = {unsbi_artifact_names, unsbi_artifact_field};
-
+#if UNSB_LISTS
 /* Of unsb_job_list() and unsb_languages(): of the answer, and of an item that is an object. */
-static const char unsbi_list_names[] =
-    "\7aliases\12created_at\6job_id\4jobs\10language\11languages\4name\14network_mode\6status"
-    "\14submitted_at";
+#define UNSBI_LIST_LIST(X)                                                                         \
+    X("\4jobs", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ITEMS)                                           \
+    X("\11languages", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ITEMS)                                     \
+    X("\7aliases", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ALIASES)                                      \
+    X("\6job_id", UNSBI_IN(job_id), UNSBI_KIND_ID, UNSBI_ROOM(job_id))                             \
+    X("\6status", UNSBI_IN(status), UNSBI_KIND_STATUS, 0)                                          \
+    X("\10language", UNSBI_IN(language), UNSBI_KIND_TEXT, UNSBI_ROOM(language))                    \
+    X("\4name", UNSBI_IN(language), UNSBI_KIND_TEXT, UNSBI_ROOM(language))                         \
+    X("\14network_mode", UNSBI_IN(network_mode), UNSBI_KIND_TEXT, UNSBI_ROOM(network_mode))        \
+    X("\12created_at", UNSBI_IN(created_at), UNSBI_KIND_TIME, UNSB_GIVEN_CREATED_AT)               \
+    X("\14submitted_at", UNSBI_IN(created_at), UNSBI_KIND_TIME, UNSB_GIVEN_CREATED_AT)
+UNSBI_FIELDS(unsbi_list_fields, UNSBI_LIST_LIST)
+#endif
 
-static const unsbi_field unsbi_list_field[] = {
-    {0, UNSBI_KIND_OBJECT, UNSBI_IN_ALIASES},
-    UNSBI_FIELD(created_at, TIME, UNSB_GIVEN_CREATED_AT),
-    UNSBI_TEXT(job_id, ID),
-    {0, UNSBI_KIND_ARRAY, UNSBI_IN_ITEMS},
-    UNSBI_TEXT(language, TEXT),
-    {0, UNSBI_KIND_ARRAY, UNSBI_IN_ITEMS},
-    UNSBI_TEXT(language, TEXT),
-    UNSBI_TEXT(network_mode, TEXT),
-    UNSBI_FIELD(status, STATUS, 0),
-    UNSBI_FIELD(created_at, TIME, UNSB_GIVEN_CREATED_AT)};
+#if UNSB_KEYS
+#define UNSBI_KEY(member) (uint16_t) offsetof(unsb_key, member)
+#define UNSBI_KEY_ROOM(member) (uint8_t)sizeof(((unsb_key *)0)->member)
+#define UNSBI_OF_KEY(kind) UNSBI_KIND_##kind | UNSBI_KIND_OF_KEY
+#define UNSBI_KEY_LIST(X)                                                                          \
+    X("\5valid", UNSBI_KEY(valid), UNSBI_OF_KEY(BOOL), UNSB_GIVEN_SUCCESS)                         \
+    X("\6reason", UNSBI_KEY(reason), UNSBI_OF_KEY(TEXT), UNSBI_KEY_ROOM(reason))                   \
+    X("\4tier", UNSBI_KEY(tier), UNSBI_OF_KEY(TEXT), UNSBI_KEY_ROOM(tier))                         \
+    X("\5burst", UNSBI_KEY(burst), UNSBI_OF_KEY(INT32), 0)                                         \
+    X("\13concurrency", UNSBI_KEY(concurrency), UNSBI_OF_KEY(INT32), 0)                            \
+    X("\12rate_limit", UNSBI_KEY(rate_per_minute), UNSBI_OF_KEY(INT32), 0)                         \
+    X("\17rate_per_minute", UNSBI_KEY(rate_per_minute), UNSBI_OF_KEY(INT32), 0)                    \
+    X("\12expires_at", UNSBI_KEY(expires_at), UNSBI_OF_KEY(TIME), 0)                               \
+    X("\23expired_at_datetime", UNSBI_KEY(expires_at), UNSBI_OF_KEY(TIME), 0)                      \
+    X("\26valid_through_datetime", UNSBI_KEY(expires_at), UNSBI_OF_KEY(TIME), 0)
+UNSBI_FIELDS(unsbi_key_fields, UNSBI_KEY_LIST)
+#endif
 
-static const unsbi_fields unsbi_list_fields = {unsbi_list_names, unsbi_list_field};
-
-#define UNSBI_KEY(member, kind, arg)                                                               \
-    {UNSBI_AT(unsb_key, member), UNSBI_KIND_##kind | UNSBI_KIND_OF_KEY, arg}
-
-static const char unsbi_key_names[] =
-    "\5burst\13concurrency\23expired_at_datetime\12expires_at\12rate_limit\17rate_per_minute"
-    "\6reason\4tier\5valid\26valid_through_datetime";
-
-static const unsbi_field unsbi_key_field[] = {
-    UNSBI_KEY(burst, INT32, 0),
-    UNSBI_KEY(concurrency, INT32, 0),
-    UNSBI_KEY(expires_at, TIME, 0),
-    UNSBI_KEY(expires_at, TIME, 0),
-    UNSBI_KEY(rate_per_minute, INT32, 0),
-    UNSBI_KEY(rate_per_minute, INT32, 0),
-    UNSBI_KEY(reason, TEXT, UNSBI_SIZE(unsb_key, reason)),
-    UNSBI_KEY(tier, TEXT, UNSBI_SIZE(unsb_key, tier)),
-    UNSBI_KEY(valid, BOOL, UNSB_GIVEN_SUCCESS),
-    UNSBI_KEY(expires_at, TIME, 0)};
-
-static const unsbi_fields unsbi_key_fields = {unsbi_key_names, unsbi_key_field};
-
-static const char unsbi_status_names[] =
-    "\11cancelled\11completed\6failed\7pending\7running\7timeout";
-
-static const uint8_t unsbi_status_values[] = {UNSB_STATUS_CANCELLED, UNSB_STATUS_COMPLETED,
-                                              UNSB_STATUS_FAILED,    UNSB_STATUS_PENDING,
-                                              UNSB_STATUS_RUNNING,   UNSB_STATUS_TIMEOUT};
+static const char unsbi_status_names[] = /* in the order of unsb_status */
+    "\7pending\7running\11cancelled\11completed\6failed\7timeout";
 
 static void unsbi_result_reset(unsb_client *client)
 {
@@ -3780,6 +3801,7 @@ static int unsbi_deliver(unsb_client *client, unsb_output *out, const void *data
     return unsbi_called(client, unsbi_output_put(out, data, size));
 }
 
+#if UNSB_ARTIFACTS
 static int unsbi_artifact(unsb_client *client, const void *data, size_t size, bool end)
 {
     unsb_result *r = client->result;
@@ -3798,7 +3820,9 @@ static int unsbi_artifact(unsb_client *client, const void *data, size_t size, bo
     unsbi_delivered(client);
     return unsbi_called(client, r->on_artifact(r->context, &artifact));
 }
+#endif
 
+#if UNSB_LISTS
 static int unsbi_item(unsb_client *client)
 {
     unsb_result *r = client->result;
@@ -3808,6 +3832,7 @@ static int unsbi_item(unsb_client *client)
     unsbi_delivered(client);
     return unsbi_called(client, r->on_item(r->context, r));
 }
+#endif
 
 /* ---- values ---- */
 
@@ -3818,10 +3843,14 @@ static void unsbi_fault(unsb_client *client, int error)
         client->u.rx.fault = error;
 }
 
+#if UNSB_ARTIFACTS
 /* A piece of an artifact, in base64. */
-static int unsbi_content(unsb_client *client, char *text, size_t size, bool fresh, bool last)
+static int unsbi_content(unsb_client *client, bool fresh)
 {
     unsb_base64 *base64 = &client->u.rx.u.base64;
+    /* it lies in the I/O buffer or in the reader, and may be overwritten */
+    char *text = (char *)client->u.rx.json.text;
+    size_t size;
     int rc, error;
 
     if (fresh) {
@@ -3832,9 +3861,9 @@ static int unsbi_content(unsb_client *client, char *text, size_t size, bool fres
         client->v.rx.content = true;
         memset(base64, 0, sizeof *base64);
     }
-    error = unsb_base64_decode(base64, text, size, text, &size);
+    error = unsb_base64_decode(base64, text, client->u.rx.json.text_size, text, &size);
     rc = size != 0 ? unsbi_artifact(client, text, size, false) : UNSB_OK;
-    if (error == UNSB_OK && last)
+    if (error == UNSB_OK && !client->v.rx.going)
         error = unsb_base64_decode_end(base64);
     if (error != UNSB_OK) {
         client->v.rx.spoilt = true;
@@ -3843,16 +3872,26 @@ static int unsbi_content(unsb_client *client, char *text, size_t size, bool fres
     }
     return rc;
 }
+#endif
 
 #define UNSBI_CUT 0xFF /* rx.count: more came than there is room for, and no more is taken */
 
+/* Where a field's value goes. */
+static void *unsbi_place(const unsb_client *client, const unsbi_field *field)
+{
+    bool of_key = UNSB_KEYS && (field->kind & UNSBI_KIND_OF_KEY) != 0;
+
+    return (char *)(of_key ? client->extra : client->result) + field->offset;
+}
+
 /* Appends to a text of a fixed size; rx.count is its length so far. What does not fit is cut,
  * between characters (RFC 3629 section 3). */
-static void unsbi_text(unsb_client *client, const unsbi_field *field, char *array, bool fresh)
+static void unsbi_text(unsb_client *client, const unsbi_field *field, bool fresh)
 {
     const unsb_json_reader *json = &client->u.rx.json;
     size_t size = json->text_size, end = fresh ? 0 : client->v.rx.count, n;
     bool cut, id = field->kind == UNSBI_KIND_ID || field->kind == UNSBI_KIND_OTHER_ID;
+    char *array = (char *)unsbi_place(client, field);
     char *first = array + field->arg - 1; /* of an id, hidden until it is whole */
 
     if (end == UNSBI_CUT)
@@ -3896,70 +3935,59 @@ static void unsbi_gather(unsb_client *client, bool fresh)
     client->v.rx.count = (uint8_t)(at + json->text_size);
 }
 
-/* A whole short text that stands for a truth value: 1, 0, or -1 if it is none. */
-static int unsbi_truth(const char *text, size_t size)
-{
-    uint8_t found = unsbi_find("\4true\0011\5false\0010", text, size, 0x20);
-
-    return found == UNSBI_NO_WORD ? -1 : found < 2;
-}
-
 /* A literal, a number (then `json` has it) or a whole short text that is a field's value. */
-static void unsbi_scalar(unsb_client *client, const unsbi_field *field, void *at, int event)
+static void unsbi_scalar(unsb_client *client, const unsbi_field *field, int event)
 {
     unsb_result *r = client->result;
-    const char *text = client->u.rx.u.text;
+    void *at = unsbi_place(client, field);
+    char *text = client->u.rx.u.text;
     size_t size = event == UNSB_JSON_STRING ? client->v.rx.count : 0;
-    int64_t value = 0;
-    bool given = event == UNSB_JSON_NUMBER && unsbi_integer(&client->u.rx.json, false, &value);
+    uint8_t kind = field->kind & 0x7F, word;
+    int64_t value = event == UNSB_JSON_TRUE;
     int32_t narrow;
-    int truth;
+    bool given = event == UNSB_JSON_NUMBER && unsbi_integer(&client->u.rx.json, false, &value);
 
     if (size == UNSBI_CUT)
         return;
-    switch (field->kind & 0x7F) {
-    case UNSBI_KIND_STATUS: /* one within "result" does not outrank the job's own */
-        truth = unsbi_find(unsbi_status_names, text, size, 0);
+    if (kind == UNSBI_KIND_STATUS) { /* one within "result" does not outrank the job's own */
+        word = unsbi_find(unsbi_status_names, text, size, 0);
         if (event == UNSB_JSON_STRING &&
             (r->status == UNSB_STATUS_NONE || (client->v.rx.within & 15) != UNSBI_IN_RESULT))
-            r->status = truth == UNSBI_NO_WORD ? UNSB_STATUS_UNKNOWN
-                                               : (unsb_status)unsbi_status_values[truth];
-        return;
-    case UNSBI_KIND_TYPE:
-        if (unsbi_find("\5error", text, size, 0) == 0)
-            client->v.rx.spoilt = true;
-        return;
-    case UNSBI_KIND_BOOL:
-        truth = given ? value != 0 : event == UNSB_JSON_TRUE ? 1 : event == UNSB_JSON_FALSE ? 0
-                                                                   : unsbi_truth(text, size);
-        if (truth < 0)
-            return;
-        *(bool *)at = truth != 0;
-        break;
-    case UNSBI_KIND_TIME:
-    case UNSBI_KIND_INT64:
-        if (size != 0 && (field->kind & 0x7F) == UNSBI_KIND_TIME) {
-            client->u.rx.u.text[size] = '\0';
-            given = unsbi_time(text, size, &value);
-        }
-        if (size != 0 && (client->op->flags & UNSBI_OP_LIST) != 0)
-            memcpy(r->submitted_at, text, unsbi_min(size, sizeof r->submitted_at - 1));
-        if (!given)
-            return;
-        memcpy(at, &value, sizeof value);
-        break;
-    default: /* UNSBI_KIND_INT32, LOWER32 */
-        narrow = (int32_t)(uint32_t)((uint64_t)value & 0xFFFFFFFFu);
-        if (!given || ((field->kind & 0x7F) == UNSBI_KIND_INT32 && narrow != value))
-            return;
-        memcpy(at, &narrow, sizeof narrow);
-        break;
+            r->status = word == UNSBI_NO_WORD ? UNSB_STATUS_UNKNOWN
+                                              : (unsb_status)(word + UNSB_STATUS_PENDING);
     }
+#if UNSB_ARTIFACTS
+    if (kind == UNSBI_KIND_TYPE && unsbi_find("\5error", text, size, 0) == 0)
+        client->v.rx.spoilt = true;
+#endif
+    if (kind == UNSBI_KIND_BOOL && !given) {
+        word = unsbi_find("\5false\0010\4true\0011", text, size, 0x20);
+        given = size == 0 ? event > UNSB_JSON_NUMBER : word != UNSBI_NO_WORD;
+        if (size != 0)
+            value = word > 1;
+    }
+#if UNSB_DETAILS
+    if (kind == UNSBI_KIND_TIME && size != 0) {
+        text[size] = '\0';
+        given = unsbi_time(text, size, &value);
+        if (UNSB_LISTS && (client->op->flags & UNSBI_OP_LIST) != 0)
+            memcpy(r->submitted_at, text, unsbi_min(size, sizeof r->submitted_at - 1));
+    }
+#endif
+    narrow = (int32_t)(uint32_t)((uint64_t)value & 0xFFFFFFFFu);
+    if (!given || kind < UNSBI_KIND_BOOL || (kind == UNSBI_KIND_INT32 && narrow != value))
+        return;
+    if (kind == UNSBI_KIND_BOOL)
+        *(bool *)at = value != 0;
+    else if (kind < UNSBI_KIND_INT64)
+        memcpy(at, &narrow, sizeof narrow);
+    else
+        memcpy(at, &value, sizeof value);
     r->given = (uint16_t)(r->given | field->arg);
 }
 
 /* A number where a text is expected: its digits. */
-static void unsbi_number_text(unsb_client *client, const unsbi_field *field, char *array)
+static void unsbi_number_text(unsb_client *client, const unsbi_field *field)
 {
     unsb_json_reader *json = &client->u.rx.json;
     char digits[20];
@@ -3969,20 +3997,31 @@ static void unsbi_number_text(unsb_client *client, const unsbi_field *field, cha
         return;
     json->text = unsbi_decimal((uint64_t)value, digits + sizeof digits);
     json->text_size = (size_t)(digits + sizeof digits - json->text);
-    unsbi_text(client, field, array, true);
+    unsbi_text(client, field, true);
+}
+
+static int unsbi_output(unsb_client *client, const unsbi_field *field, bool is_text, bool fresh)
+{
+    const unsb_json_reader *json = &client->u.rx.json;
+    unsb_output *out = (unsb_output *)unsbi_place(client, field);
+    int rc = UNSB_OK;
+
+    if (field->arg != 0) { /* it is the program's */
+        client->v.rx.output = true;
+        if (!is_text)
+            unsbi_fault(client, UNSB_E_RESPONSE);
+    }
+    if (!is_text)
+        return UNSB_OK;
+    if (fresh)
+        rc = unsbi_called(client, unsbi_output_restart(out));
+    return rc == UNSB_OK ? unsbi_deliver(client, out, json->text, json->text_size) : rc;
 }
 
 /* A value of a known field that is no container, or a piece of it. */
 static int unsbi_value(unsb_client *client, const unsbi_field *field, int event, bool fresh)
 {
-    char *base = (field->kind & UNSBI_KIND_OF_KEY) != 0 ? (char *)client->extra
-                                                        : (char *)client->result;
-    void *at = base + field->offset;
-    /* the reader's text lies in the I/O buffer or in the reader: it may be overwritten */
-    char *text = (char *)client->u.rx.json.text;
-    size_t size = client->u.rx.json.text_size;
-    bool last = !client->v.rx.going, is_text = event == UNSB_JSON_STRING;
-    int rc = UNSB_OK;
+    bool is_text = event == UNSB_JSON_STRING;
 
     if (event == UNSB_JSON_NULL)
         return UNSB_OK;
@@ -3990,114 +4029,118 @@ static int unsbi_value(unsb_client *client, const unsbi_field *field, int event,
     case UNSBI_KIND_TEXT:
     case UNSBI_KIND_REFUSAL:
         if (event == UNSB_JSON_NUMBER)
-            unsbi_number_text(client, field, (char *)at);
+            unsbi_number_text(client, field);
         /* fall through */
     case UNSBI_KIND_ID:
     case UNSBI_KIND_OTHER_ID:
         if (is_text)
-            unsbi_text(client, field, (char *)at, fresh);
+            unsbi_text(client, field, fresh);
         break;
     case UNSBI_KIND_OUTPUT:
-        if (is_text && fresh)
-            rc = unsbi_called(client, unsbi_output_restart((unsb_output *)at));
-        if (is_text && rc == UNSB_OK)
-            rc = unsbi_deliver(client, (unsb_output *)at, text, size);
-        if (field->arg != 0)
-            client->v.rx.output = true;
-        if (field->arg != 0 && !is_text)
-            unsbi_fault(client, UNSB_E_RESPONSE);
-        break;
+        return unsbi_output(client, field, is_text, fresh);
     case UNSBI_KIND_CONTENT:
+#if UNSB_ARTIFACTS
         if (is_text)
-            rc = unsbi_content(client, text, size, fresh, last);
+            return unsbi_content(client, fresh);
+#endif
         break;
-    case UNSBI_KIND_OBJECT:
-    case UNSBI_KIND_ARRAY:
+    case UNSBI_KIND_CONTAINER:
         break;
     default:
         if (is_text)
             unsbi_gather(client, fresh);
-        if (!is_text || last)
-            unsbi_scalar(client, field, at, event);
+        if (!client->v.rx.going)
+            unsbi_scalar(client, field, event);
         break;
     }
-    return rc;
+    return UNSB_OK;
 }
 
 /* ---- keys and containers ---- */
 
+#if UNSB_LISTS
+/* A language by its name alone, and an alias with what it stands for. */
+static const unsbi_field unsbi_language = {UNSBI_IN(language), UNSBI_KIND_TEXT,
+                                           UNSBI_ROOM(language)};
+static const unsbi_field unsbi_alias = {UNSBI_IN(detected_language), UNSBI_KIND_TEXT,
+                                        UNSBI_ROOM(detected_language)};
+#endif
+
 /* The field of a key that is whole, where it stands; NULL: of no consequence. */
 static const unsbi_field *unsbi_find_field(const unsb_client *client, uint8_t within)
 {
-    static const unsbi_field alias = UNSBI_TEXT(detected_language, TEXT);
     const unsbi_fields *fields = client->op->fields;
     const char *text = client->u.rx.u.text;
     size_t size = client->v.rx.count;
-    const unsbi_field *field;
-    uint8_t found = UNSBI_NO_WORD;
+    uint8_t found = UNSBI_NO_WORD, kind;
 
+#if UNSB_LISTS
     if (within == UNSBI_IN_ALIASES)
-        return &alias;
-    if (within == UNSBI_IN_ARTIFACT || within == UNSBI_IN_WASM_ARTIFACT)
+        return &unsbi_alias;
+#endif
+#if UNSB_ARTIFACTS
+    if (within >= UNSBI_IN_ARTIFACTS)
         fields = &unsbi_artifact_fields;
+#endif
     if (fields != NULL && within != UNSBI_IN_REFUSAL)
         found = unsbi_find(fields->names, text, size, 0);
-    if (found == UNSBI_NO_WORD && fields != &unsbi_artifact_fields) {
+    if (found == UNSBI_NO_WORD && within < UNSBI_IN_ARTIFACTS) {
         fields = &unsbi_refusal_fields;
         found = unsbi_find(fields->names, text, size, 0);
     }
     if (found == UNSBI_NO_WORD)
         return NULL;
-    field = &fields->field[found];
+    kind = fields->field[found].kind;
     /* the job that was asked for keeps the name that it was asked by, and a job's id comes first */
-    if ((field->kind == UNSBI_KIND_ID && (client->op->flags & UNSBI_OP_BY_ID) != 0) ||
-        (field->kind == UNSBI_KIND_OTHER_ID &&
+    if ((kind == UNSBI_KIND_ID && (client->op->flags & UNSBI_OP_BY_ID) != 0) ||
+        (kind == UNSBI_KIND_OTHER_ID &&
          ((client->op->flags & UNSBI_OP_OTHER_ID) == 0 || client->result->job_id[0] != '\0')))
         return NULL;
-    return field;
+    return &fields->field[found];
 }
 
 /* A piece of a key. */
 static void unsbi_key(unsb_client *client, uint8_t within, bool fresh)
 {
-    static const unsbi_field name = UNSBI_TEXT(language, TEXT);
-    unsb_json_reader *json = &client->u.rx.json;
-
+#if UNSB_LISTS
     if (within == UNSBI_IN_ALIASES)
-        unsbi_text(client, &name, client->result->language, fresh);
+        unsbi_text(client, &unsbi_language, fresh);
     else
+#endif
         unsbi_gather(client, fresh);
-    if (json->partial)
+    if (client->v.rx.going)
         return;
     client->u.rx.field = unsbi_find_field(client, within);
     if (client->u.rx.field == NULL)
-        unsb_json_skip(json);
+        unsb_json_skip(&client->u.rx.json);
 }
 
 /* What a container is that begins, or UNSBI_IN_NOTHING if it is not known there. */
 static uint8_t unsbi_container(unsb_client *client, uint8_t within, bool array)
 {
     const unsbi_field *field = client->u.rx.field;
-    bool artifacts = client->result->on_artifact != NULL;
+    uint8_t what = UNSBI_IN_NOTHING;
 
-    if (within == UNSBI_IN_NOTHING)
-        return !array                                        ? UNSBI_IN_ROOT
-               : (client->op->flags & UNSBI_OP_LIST) != 0 ? UNSBI_IN_ITEMS
-                                                             : UNSBI_IN_NOTHING;
-    if (within == UNSBI_IN_ARTIFACTS || within == UNSBI_IN_ITEMS)
-        return array ? UNSBI_IN_NOTHING
-                     : within == UNSBI_IN_ITEMS ? UNSBI_IN_ITEM : UNSBI_IN_ARTIFACT;
-    if (within > UNSBI_IN_RESULT || field == NULL)
-        return UNSBI_IN_NOTHING;
-    if (field->kind == UNSBI_KIND_OUTPUT && field->arg != 0)
-        unsbi_fault(client, UNSB_E_RESPONSE);
-    if (field->kind == UNSBI_KIND_REFUSAL && !array)
-        return UNSBI_IN_REFUSAL;
-    if (field->kind != (array ? UNSBI_KIND_ARRAY : UNSBI_KIND_OBJECT) ||
-        (field->arg == UNSBI_IN_RESULT && within == UNSBI_IN_RESULT) ||
-        (!artifacts && field->arg >= UNSBI_IN_ARTIFACTS && field->arg <= UNSBI_IN_WASM_ARTIFACT))
-        return UNSBI_IN_NOTHING;
-    return field->arg;
+    if (within == UNSBI_IN_NOTHING) {
+        what = UNSB_LISTS && array && (client->op->flags & UNSBI_OP_LIST) != 0 ? UNSBI_IN_ITEMS
+                                                                               : UNSBI_IN_ROOT;
+    } else if (within == UNSBI_IN_ARTIFACTS || within == UNSBI_IN_ITEMS) {
+        what = (uint8_t)(within + 1);
+    } else if (within <= UNSBI_IN_RESULT && field != NULL) {
+        if (field->kind == UNSBI_KIND_CONTAINER && field->arg != within)
+            what = field->arg;
+        if (field->kind == UNSBI_KIND_REFUSAL)
+            what = UNSBI_IN_REFUSAL;
+        if (field->kind == UNSBI_KIND_OUTPUT)
+            (void)unsbi_output(client, field, false, false);
+    }
+    if (array != (what == UNSBI_IN_ITEMS || what == UNSBI_IN_ARTIFACTS))
+        what = UNSBI_IN_NOTHING;
+#if UNSB_ARTIFACTS
+    if (what >= UNSBI_IN_ARTIFACTS && client->result->on_artifact == NULL)
+        what = UNSBI_IN_NOTHING;
+#endif
+    return what;
 }
 
 static int unsbi_container_begins(unsb_client *client, uint8_t within, bool array)
@@ -4112,14 +4155,16 @@ static int unsbi_container_begins(unsb_client *client, uint8_t within, bool arra
     client->v.rx.within = (uint16_t)(client->v.rx.within << 4 | what);
     if (what == UNSBI_IN_RESULT)
         client->v.rx.outcome = true;
-    if (what == UNSBI_IN_ITEM)
+    if (UNSB_LISTS && what == UNSBI_IN_ITEM)
         unsbi_result_reset(client);
-    if (what == UNSBI_IN_ARTIFACT || what == UNSBI_IN_WASM_ARTIFACT) {
+#if UNSB_ARTIFACTS
+    if (what > UNSBI_IN_ARTIFACTS) {
         client->v.rx.content = client->v.rx.spoilt = false;
         client->result->artifact_size = -1;
         client->result->artifact_info[0] = '\0';
         unsbi_clear_output(&client->result->artifact_name);
     }
+#endif
     return UNSB_OK;
 }
 
@@ -4127,12 +4172,16 @@ static int unsbi_container_ends(unsb_client *client, uint8_t within)
 {
     int rc = UNSB_OK;
 
+#if UNSB_LISTS
     if (within == UNSBI_IN_ITEM)
         rc = unsbi_item(client);
-    if (within == UNSBI_IN_ARTIFACT || within == UNSBI_IN_WASM_ARTIFACT) {
+#endif
+#if UNSB_ARTIFACTS
+    if (within > UNSBI_IN_ARTIFACTS) {
         rc = unsbi_artifact(client, "", 0, true);
         client->u.rx.index++;
     }
+#endif
     client->v.rx.within >>= 4;
     client->u.rx.field = NULL;
     return rc;
@@ -4141,44 +4190,38 @@ static int unsbi_container_ends(unsb_client *client, uint8_t within)
 /* Follows one event of the JSON reader. */
 UNSBI_CALLED int unsbi_event(unsb_client *client, int event)
 {
-    static const unsbi_field language = UNSBI_TEXT(language, TEXT);
     uint8_t within = client->v.rx.within & 15;
     bool fresh = !client->v.rx.going;
     int rc;
 
-    switch (event) {
-    case UNSB_JSON_OBJECT_BEGIN:
-    case UNSB_JSON_ARRAY_BEGIN:
+    if (event == UNSB_JSON_OBJECT_BEGIN || event == UNSB_JSON_ARRAY_BEGIN)
         return unsbi_container_begins(client, within, event == UNSB_JSON_ARRAY_BEGIN);
-    case UNSB_JSON_OBJECT_END:
-    case UNSB_JSON_ARRAY_END:
+    if (event == UNSB_JSON_OBJECT_END || event == UNSB_JSON_ARRAY_END)
         return unsbi_container_ends(client, within);
-    case UNSB_JSON_KEY:
-    case UNSB_JSON_STRING:
-        client->v.rx.going = client->u.rx.json.partial;
-        break;
-    default:
-        break;
-    }
+    client->v.rx.going = event <= UNSB_JSON_STRING && client->u.rx.json.partial;
     if (event == UNSB_JSON_KEY) {
         unsbi_key(client, within, fresh);
         return UNSB_OK;
     }
     if (within == UNSBI_IN_NOTHING) /* the whole answer is no object */
         return UNSB_E_RESPONSE;
+#if UNSB_LISTS
     if (within == UNSBI_IN_ITEMS) {
-        client->u.rx.field =
-            event == UNSB_JSON_STRING && (client->op->flags & UNSBI_OP_TEXTS) != 0 ? &language
-                                                                                    : NULL;
+        client->u.rx.field = NULL;
+        if (event == UNSB_JSON_STRING && (client->op->flags & UNSBI_OP_TEXTS) != 0)
+            client->u.rx.field = &unsbi_language;
         if (fresh)
             client->result->detected_language[0] = '\0'; /* of an alias before */
     }
+#endif
     if (client->u.rx.field == NULL)
         return UNSB_OK;
     rc = unsbi_value(client, client->u.rx.field, event, fresh);
+#if UNSB_LISTS
     if (rc == UNSB_OK && event == UNSB_JSON_STRING && !client->v.rx.going &&
         (within == UNSBI_IN_ITEMS || within == UNSBI_IN_ALIASES))
         rc = unsbi_item(client);
+#endif
     return rc;
 }
 
