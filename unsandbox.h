@@ -361,26 +361,45 @@
 #define UNSB_ERROR_TEXT 1
 #endif
 
-/* What a program does not use can be left out, where linkers cannot see it: 0 leaves out the
- * operation with its declaration, the field with its code. The bytes are those of unsb_execute, or
- * of all operations, on Cortex-M0+: sh tests/bench.sh flash. */
+/* What linkers cannot see that a program does not need: 0 leaves it out, an operation with its
+ * declaration, a field of a struct with its code. The manual's section 11 says what each saves. */
 #ifndef UNSB_FILES
-#define UNSB_FILES 1 /* unsb_program.files */
+#define UNSB_FILES 1 /* input files */
 #endif
 #ifndef UNSB_ARTIFACTS
-#define UNSB_ARTIFACTS 1 /* return_artifact, on_artifact */
+#define UNSB_ARTIFACTS 1 /* compiled artifacts */
 #endif
-#ifndef UNSB_JOBS
-#define UNSB_JOBS 1 /* unsb_execute_async(), unsb_job_...(), and to follow a job that a run became */
+#ifndef UNSB_SOURCE_READ
+#define UNSB_SOURCE_READ 1 /* sources that are functions; 0: code and files are in memory */
 #endif
-#ifndef UNSB_LISTS
-#define UNSB_LISTS 1 /* unsb_job_list(), unsb_languages(); needs UNSB_DETAILS */
-#endif
-#ifndef UNSB_KEYS
-#define UNSB_KEYS 1 /* unsb_key_validate(); needs UNSB_DETAILS */
+#ifndef UNSB_EXTRA
+#define UNSB_EXTRA 1 /* unsb_program.extra */
 #endif
 #ifndef UNSB_DETAILS
-#define UNSB_DETAILS 1 /* times, languages, modes and limits in unsb_result */
+#define UNSB_DETAILS 1 /* times, languages, modes, limits, challenge_id in unsb_result */
+#endif
+#ifndef UNSB_RETRIES
+#define UNSB_RETRIES 1 /* config.retries; answers that come before the request is sent */
+#endif
+#ifndef UNSB_UTF8
+#define UNSB_UTF8 1 /* checks of what is sent, and of what the JSON reader reads if not lenient */
+#endif
+#ifndef UNSB_JOBS
+#define UNSB_JOBS 1 /* unsb_execute_async(), unsb_run_async(), unsb_job_get(), unsb_job_wait() and
+                       unsb_job_cancel(). 0: a run that the service makes a job of is
+                       UNSB_E_RESPONSE, and job_id names it */
+#endif
+#ifndef UNSB_LISTS
+#define UNSB_LISTS UNSB_DETAILS /* unsb_job_list(), unsb_languages(), which need UNSB_DETAILS */
+#endif
+#ifndef UNSB_KEYS
+#define UNSB_KEYS UNSB_DETAILS /* unsb_key_validate(), which needs UNSB_DETAILS */
+#endif
+#ifndef UNSB_RUN
+#define UNSB_RUN 1 /* unsb_run(), unsb_run_async() */
+#endif
+#ifndef UNSB_REQUEST
+#define UNSB_REQUEST 1 /* unsb_request() */
 #endif
 
 /* 1: compact loops, 0: fast ones. By default 1 where the compiler optimises for size or
@@ -429,18 +448,29 @@
 #if UNSB_HTTP_HEAD_LIMIT < 256 || UNSB_HTTP_HEAD_LIMIT > 65535
 #error "UNSB_HTTP_HEAD_LIMIT must be 256 to 65535"
 #endif
+#if (UNSB_LISTS || UNSB_KEYS) && !UNSB_DETAILS
+#error "UNSB_LISTS and UNSB_KEYS need UNSB_DETAILS"
+#endif
 #if UNSB_STATIC && !defined(UNSANDBOX_IMPLEMENTATION)
 #error "UNSB_STATIC needs UNSANDBOX_IMPLEMENTATION in the same file"
 #endif
 
-/* UNSB_JSON_DEPTH changes the layout of unsb_json_reader and unsb_client. Both are set up by one
- * function each; those carry the number in their linked names, so that files that disagree fail
- * to link instead of failing at run time. */
-#define UNSBI_NAME_(name, depth) name##_depth_##depth
-#define UNSBI_NAME(name, depth) UNSBI_NAME_(name, depth)
+/* Some options change the layout of structs. They are in the linked names of the two functions that
+ * every use begins with, so that files that disagree fail to link instead of failing at run time. */
+#define UNSBI_NAME_(name, depth, f, a, s, e, d, r, j, l, k, n, q)                                  \
+    name##_##depth##_##f##a##s##e##d##r##j##l##k##n##q
+#define UNSBI_NAME(name, depth, f, a, s, e, d, r, j, l, k, n, q)                                   \
+    UNSBI_NAME_(name, depth, f, a, s, e, d, r, j, l, k, n, q)
+#define UNSBI_LINKED(name)                                                                         \
+    UNSBI_NAME(name, UNSB_JSON_DEPTH, UNSB_FILES, UNSB_ARTIFACTS, UNSB_SOURCE_READ, UNSB_EXTRA,    \
+               UNSB_DETAILS, UNSB_RETRIES, UNSB_JOBS, UNSB_LISTS, UNSB_KEYS, UNSB_RUN, UNSB_REQUEST)
 #if UNSB_JSON_DEPTH != 32
-#define unsb_init UNSBI_NAME(unsb_init, UNSB_JSON_DEPTH)
-#define unsb_json_reader_init UNSBI_NAME(unsb_json_reader_init, UNSB_JSON_DEPTH)
+#define unsb_json_reader_init UNSBI_LINKED(unsb_json_reader_init)
+#endif
+#if UNSB_JSON_DEPTH != 32 || !(UNSB_FILES && UNSB_ARTIFACTS && UNSB_SOURCE_READ && UNSB_EXTRA && \
+                               UNSB_DETAILS && UNSB_RETRIES && UNSB_JOBS && UNSB_LISTS &&        \
+                               UNSB_KEYS && UNSB_RUN && UNSB_REQUEST)
+#define unsb_init UNSBI_LINKED(unsb_init)
 #endif
 
 #if UNSB_STATIC
@@ -619,11 +649,15 @@ typedef struct unsb_config {
     bool nonblocking;         /* false: calls return when the operation is over.
                                  true: they return UNSB_PENDING, and unsb_poll() carries on */
     bool no_keep_alive;       /* true: each request asks for its connection to be closed */
+#if UNSB_RETRIES
     uint8_t retries;          /* how often a request may be sent again, where the service cannot
                                  have started it; 0: never */
+#endif
+#if UNSB_JOBS
     uint8_t wait_failures;    /* how many polls of a job may fail in a row; 0: 30 */
     uint16_t wait_pause_ms;   /* the pause before each poll; 0: the service's own cadence, 300, 450,
                                  700, 900, 650, 1600 and then 2000 ms */
+#endif
     /* time-outs in ms, up to UNSB_FOREVER */
     uint32_t connect_timeout_ms; /* resolving, connecting and TLS handshake; 0: 30,000 */
     uint32_t idle_timeout_ms;    /* silence on the wire; 0: 60,000. While the result of
@@ -648,8 +682,10 @@ typedef struct unsb_config {
 typedef struct unsb_source {
     const void *data;
     unsb_size size;
+#if UNSB_SOURCE_READ
     int (*read)(void *context, unsb_size offset, void *buffer, size_t size);
     void *context;
+#endif
 } unsb_source;
 
 /* ---- where bytes go ----
@@ -671,10 +707,12 @@ typedef struct unsb_env {
     const char *value; /* UTF-8 */
 } unsb_env;
 
+#if UNSB_FILES
 typedef struct unsb_file {
     const char *name;   /* UTF-8, no path; NULL: the service names it by its index, "0", "1" ... */
     unsb_source source; /* up to 5 MB; all files together 10 MB */
 } unsb_file;
+#endif
 
 typedef enum unsb_network {
     UNSB_NETWORK_DEFAULT = 0, /* the service's choice */
@@ -688,19 +726,26 @@ typedef struct unsb_program {
     unsb_source code;     /* UTF-8; for unsb_run() its first line is a shebang */
     const unsb_env *env;
     size_t env_count;
+#if UNSB_FILES
     const unsb_file *files; /* not for unsb_run() */
     size_t file_count;
+#endif
     unsb_network network;
     uint16_t ttl_s;            /* 1 to 900; 0: the service's default, 60 */
     uint8_t vcpu;              /* 1 to 8, each with 2 GB of memory; 0: 1. Not for unsb_run() */
+#if UNSB_ARTIFACTS
     bool return_artifact;      /* ask for the compiled binary */
     bool return_wasm_artifact; /* ask for a WebAssembly binary */
+#endif
+#if UNSB_EXTRA
     /* NULL, or further members of the request's JSON object, as JSON text without the braces,
      * whose names are none that the library writes: what the service may learn to take tomorrow.
      * UTF-8. Not for unsb_run() */
     const char *extra;
+#endif
 } unsb_program;
 
+#if UNSB_ARTIFACTS
 /* ---- an artifact, as it arrives (unsb_result.on_artifact) ----
  * Called with each decoded piece, and once more with `end` set and no data. The service may send
  * the other fields after the content, so trust them at the end. They point into unsb_result (the
@@ -717,6 +762,7 @@ typedef struct unsb_artifact {
     bool end;
     bool failed; /* with `end`: there is no artifact, or it is not whole */
 } unsb_artifact;
+#endif
 
 typedef enum unsb_status {
     UNSB_STATUS_NONE = 0, /* not given */
@@ -749,11 +795,16 @@ typedef struct unsb_result {
     /* set by the caller, kept from call to call */
     unsb_output out;           /* the program's stdout; for unsb_request() the response body */
     unsb_output err;           /* the program's stderr */
+    /* Callbacks return 0, or an error that stops the operation. */
+#if UNSB_ARTIFACTS
     unsb_output artifact_name; /* memory for the filename of the artifact that is arriving */
-    /* Return 0, or an error that stops the operation. on_artifact NULL: artifacts are passed over
-     * unread. on_item: unsb_job_list, unsb_languages. */
-    int (*on_artifact)(void *context, const unsb_artifact *artifact);
-    int (*on_item)(void *context, const struct unsb_result *item);
+    int (*on_artifact)(void *context, const unsb_artifact *artifact); /* NULL: they are passed over
+                                                                         unread */
+#endif
+#if UNSB_LISTS
+    int (*on_item)(void *context, const struct unsb_result *item); /* unsb_job_list,
+                                                                      unsb_languages */
+#endif
     void *context;             /* handed to both */
 
     /* set by the library, anew with each request */
@@ -763,26 +814,37 @@ typedef struct unsb_result {
     bool success;              /* the program ran and exited with 0 */
     int32_t exit_code;         /* of more than 32 bits, the lower 32 */
     uint32_t retry_after_s;    /* 0 with UNSB_GIVEN_RETRY_AFTER: the service gave a date */
+#if UNSB_DETAILS
     int32_t active_executions; /* with a 429, as the next */
     int32_t concurrency_limit;
     int64_t total_time_ms;
     int64_t created_at;        /* Unix seconds, as the next two; in a list, when it was submitted */
     int64_t started_at;
     int64_t completed_at;
+#endif
+#if UNSB_ARTIFACTS
     int64_t artifact_size;     /* of the artifact that is arriving: see unsb_artifact */
+#endif
     char job_id[UNSB_JOB_ID_SIZE]; /* kept from the moment it is known; where a call asked for one
                                       (unsb_answer), the id of a session or service, too */
+#if UNSB_DETAILS
     char detected_language[32]; /* unsb_run; unsb_languages: what an alias stands for */
     char language[32];
     char execution_mode[16];
     char network_mode[16];
     char submitted_at[32];     /* unsb_job_list: created_at as the service wrote it, RFC 3339 */
+#endif
+#if UNSB_ARTIFACTS
     char artifact_info[48];
+#endif
+#if UNSB_DETAILS
     char challenge_id[48];     /* with UNSB_E_CHALLENGE */
+#endif
     char error[48];            /* the service's "error": a code or a text */
     char message[96];          /* the service's "message": for people */
 } unsb_result;
 
+#if UNSB_KEYS
 /* ---- what unsb_key_validate() tells of a key ---- */
 typedef struct unsb_key {
     bool valid;
@@ -793,7 +855,9 @@ typedef struct unsb_key {
     int32_t concurrency;
     int64_t expires_at; /* Unix seconds */
 } unsb_key;
+#endif
 
+#if UNSB_REQUEST
 /* ---- any other request of the service's API (unsb_request) ---- */
 
 typedef struct unsb_header {
@@ -819,6 +883,7 @@ typedef struct unsb_call {
     unsb_answer answer;
     uint16_t ttl_s; /* UNSB_ANSWER_OUTCOME: how long it may run, in seconds; 0: 60 */
 } unsb_call;
+#endif
 
 /* ======================================================================
  * >>parts  The stages of the library, each usable alone. None allocates,
@@ -1018,11 +1083,15 @@ typedef struct unsb_client {
     size_t begin, end; /* what the I/O buffer holds */
     const struct unsbi_op *op;
     const void *input; /* unsb_program or unsb_call */
+#if UNSB_KEYS
     void *extra;       /* unsb_key */
+#endif
     unsb_result *result;
     unsb_config config;
     int error;         /* the outcome; UNSB_PENDING while under way */
+#if UNSB_RETRIES
     int send_error;    /* kept while an early response is looked for */
+#endif
     uint32_t started_ms;
     uint32_t limit_ms; /* of the whole operation, from started_ms */
     uint32_t mark_ms;  /* the last progress, or the start of a pause */
@@ -1090,15 +1159,22 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config);
  * FILES_SIZE, FILENAME, FILENAME_TWICE, ENV_NAME, UTF8, SOURCE, REQUEST_SIZE. Of a job: JOB_LOST,
  * NOT_FOUND; UNSB_E_NO_CLOCK in a non-blocking client without now_ms, with the id in the result. */
 UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb_result *result);
+#if UNSB_JOBS
 /* Submits it as a job (POST /execute/async): result->job_id and result->status. */
 UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program,
                                 unsb_result *result);
+#endif
+#if UNSB_RUN
 /* Likewise for code that names its language in a shebang (POST /run, /run/async). language, files,
  * vcpu and extra must be unset (UNSB_E_ARGUMENT); the code is sent as it is, without a check for
  * UTF-8. */
 UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_result *result);
+#if UNSB_JOBS
 UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, unsb_result *result);
+#endif
+#endif
 
+#if UNSB_JOBS
 /* `job_id` is copied to result->job_id, and may be that. UNSB_E_JOB_ID: it is empty, too long, or a
  * "." or ".." that would name another path. */
 
@@ -1114,24 +1190,31 @@ UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *
  * (UNSB_E_NO_CLOCK) if non-blocking. */
 UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t timeout_ms,
                            unsb_result *result);
-/* Pending and running jobs (GET /jobs): result->on_item is called for each, with job_id, status,
- * language, network_mode, created_at and submitted_at in `item`, which is `result` itself. */
-UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result);
 /* Cancels a job (DELETE /jobs/{id}); the partial output comes as with unsb_execute(), if the
  * service sends any: an answer without a body (204) is UNSB_OK, too. */
 UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result);
+#endif
+#if UNSB_LISTS
+/* Pending and running jobs (GET /jobs): result->on_item is called for each, with job_id, status,
+ * language, network_mode, created_at and submitted_at in `item`, which is `result` itself. */
+UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result);
 /* GET /languages: result->on_item is called for each, with its name in item->language; and for each
  * alias, with what it stands for in item->detected_language, which is "" otherwise. */
 UNSB_API int unsb_languages(unsb_client *client, unsb_result *result);
+#endif
+#if UNSB_KEYS
 /* POST /keys/validate. UNSB_OK also for a key that is not valid, whatever the status that says so:
  * key->valid says it, and key->reason why. */
 UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *result);
+#endif
+#if UNSB_REQUEST
 /* Any other request. call->answer says what becomes of the response's body: it goes to result->out
  * as it is, or is read into the result (sessions, services: examples/warm.c). Only GET and HEAD are
  * taken as safe to repeat; should a request be sent again, result->out starts over. Errors before
  * sending: UNSB_E_ARGUMENT, UNSB_E_HEADER_BYTE (a method that is no token, a fragment in the path
  * ...), UNSB_E_HEADER, UNSB_E_SOURCE. */
 UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_result *result);
+#endif
 
 /* ---- control ---- */
 
@@ -1239,6 +1322,7 @@ static uint8_t unsbi_hex_value(uint8_t c)
     return c < 6 ? (uint8_t)(c + 10) : 16;
 }
 
+#if UNSB_UTF8
 /* One step of RFC 3629 section 4. `state` is { bytes that must follow, bounds of the next one },
  * zeroed at the start; false: not UTF-8. */
 static bool unsbi_utf8_next(uint8_t state[3], uint8_t c)
@@ -1260,6 +1344,7 @@ static bool unsbi_utf8_next(uint8_t state[3], uint8_t c)
     state[2] = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
     return true;
 }
+#endif
 
 /* The index of a text in a list of names, each of which follows its length, and a length of 0 ends
  * it; or UNSBI_NO_WORD. With `fold` 0x20 upper case is taken for lower case, where names are of
@@ -1731,13 +1816,18 @@ static int unsbi_json_escape(uint8_t c, uint8_t *out)
  * input, or an error. */
 static int unsbi_json_unit(unsbi_encoding *e, uint8_t *unit)
 {
-    uint8_t utf8[3] = {0, 0, 0};
     const uint8_t *p = e->in;
     int size = 0;
+#if UNSB_UTF8
+    uint8_t utf8[3] = {0, 0, 0};
+#endif
 
     if (*p < 0x20 || *p == '"' || *p == '\\') {
         size = unsbi_json_escape(*p++, unit);
     } else {
+#if !UNSB_UTF8
+        unit[size++] = *p++;
+#else
         do {
             if (p == e->in_end)
                 return e->last ? UNSB_E_UTF8 : 0;
@@ -1745,6 +1835,7 @@ static int unsbi_json_unit(unsbi_encoding *e, uint8_t *unit)
                 return UNSB_E_UTF8;
             unit[size++] = *p++;
         } while (utf8[0] != 0);
+#endif
     }
     e->in = p;
     return size;
@@ -1800,6 +1891,7 @@ static int unsbi_encode_json_url(unsbi_encoding *e)
     return n;
 }
 
+#if UNSB_FILES
 static int unsbi_encode_base64(unsbi_encoding *e)
 {
     uint32_t bits = 0;
@@ -1822,6 +1914,7 @@ static int unsbi_encode_base64(unsbi_encoding *e)
     e->out += 4;
     return 1;
 }
+#endif
 
 #if UNSB_SIGNING
 static int unsbi_encode_hex(unsbi_encoding *e)
@@ -2326,7 +2419,7 @@ static int unsbi_json_code(unsb_json_reader *r, uint32_t code, int n)
         return unsbi_utf8_encode(code, r->unescaped);
     }
     if (r->surrogate != 0) {
-        if (!r->lenient)
+        if (UNSB_UTF8 && !r->lenient)
             return UNSB_E_JSON_UTF8;
         r->surrogate = 0;
         n = unsbi_utf8_encode(0xFFFD, r->unescaped);
@@ -2336,7 +2429,7 @@ static int unsbi_json_code(unsb_json_reader *r, uint32_t code, int n)
         return n;
     }
     if (high == 0x37) {
-        if (!r->lenient)
+        if (UNSB_UTF8 && !r->lenient)
             return UNSB_E_JSON_UTF8;
         if (code >= 0xDC80 && code <= 0xDCFF) {
             r->unescaped[n] = (char)(code & 0xFF);
@@ -2354,8 +2447,10 @@ UNSBI_CALLED int unsbi_json_string_char(unsb_json_reader *r, uint8_t c)
     int n = 0;
 
     if (r->state == UNSBI_JSON_IN_STRING) {
+#if UNSB_UTF8
         if (!r->lenient && (!unsbi_utf8_next(r->utf8, c) || (r->surrogate != 0 && c != '\\')))
             return UNSB_E_JSON_UTF8;
+#endif
         if (c == '\\') {
             r->state = UNSBI_JSON_ESCAPE;
             return 0;
@@ -2369,7 +2464,7 @@ UNSBI_CALLED int unsbi_json_string_char(unsb_json_reader *r, uint8_t c)
                 r->state = UNSBI_JSON_COLON;
             return n;
         }
-        if (c < 0x20 && !r->lenient)
+        if (UNSB_UTF8 && c < 0x20 && !r->lenient)
             return UNSB_E_JSON;
         r->unescaped[n] = (char)c;
         return n + 1;
@@ -2638,7 +2733,8 @@ enum {
     UNSBI_PROBE = 0x08,     /* while sending: see whether the answer comes early */
     UNSBI_UNUSABLE = 0x10,  /* the connection cannot be used for another request */
     UNSBI_DELIVERED = 0x20, /* a part of what was asked for reached the caller */
-    UNSBI_ENTERED = 0x40    /* within unsb_poll(): callbacks may be running */
+    UNSBI_ENTERED = 0x40,   /* within unsb_poll(): callbacks may be running */
+    UNSBI_CUT_SHORT = 0x80  /* the request could not be sent to its end: see send_error */
 };
 
 /* unsb_client.state: see >>machine */
@@ -2673,7 +2769,8 @@ enum {
     UNSBI_OP_LIST = 0x20,  /* an array may be the whole answer */
     UNSBI_OP_KEY = 0x40,   /* a refusal that tells of the key answers the question */
     UNSBI_OP_OTHER_ID = 0x80, /* a session's or service's id will do for a job's */
-    UNSBI_OP_TEXTS = 0x100    /* a list's items may be texts */
+    UNSBI_OP_TEXTS = 0x100,   /* a list's items may be texts */
+    UNSBI_OP_RUNS = 0x200     /* a program runs before the answer comes */
 };
 
 struct unsbi_fields;
@@ -2690,31 +2787,34 @@ typedef struct unsbi_op {
     uint16_t flags;
 } unsbi_op;
 
+#if UNSB_REQUEST
+#define UNSBI_ITS_CALL(client) \
+    ((client)->op->method == NULL ? (const unsb_call *)(client)->input : NULL)
+#endif
+
 static const char *unsbi_method(const unsb_client *client)
 {
-    const unsb_call *call = (const unsb_call *)client->input;
-
-    return client->op->method != NULL ? client->op->method : call->method;
+#if UNSB_REQUEST
+    if (UNSBI_ITS_CALL(client) != NULL)
+        return UNSBI_ITS_CALL(client)->method;
+#endif
+    return client->op->method;
 }
 
-/* Does the request announce a body's length, be it 0? RFC 9110 section 8.6: not where the method
- * gives content no meaning and there is none. */
-static bool unsbi_has_body(const unsb_client *client)
-{
-    const unsb_call *call = (const unsb_call *)client->input;
-
-    if (client->op->method != NULL)
-        return client->op->content_type != NULL;
-    return call->body.size != 0 || call->method[0] == 'P';
-}
-
+/* The type of the body; NULL: none is told of, nor its length, not even 0. RFC 9110 section 8.6: so
+ * where the method gives content no meaning and there is none. "": its length alone. */
 static const char *unsbi_content_type(const unsb_client *client)
 {
-    const unsb_call *call = (const unsb_call *)client->input;
+#if UNSB_REQUEST
+    const unsb_call *call = UNSBI_ITS_CALL(client);
 
-    if (client->op->method != NULL)
-        return client->op->content_type;
-    return call->content_type != NULL ? call->content_type : "application/json";
+    if (call != NULL) {
+        if (call->body.size == 0 && call->method[0] != 'P')
+            return NULL;
+        return call->content_type != NULL ? call->content_type : "application/json";
+    }
+#endif
+    return client->op->content_type;
 }
 
 static const char *unsbi_digits(unsbi_segment *s, unsb_size value)
@@ -2731,7 +2831,10 @@ static const char unsbi_head_template[] =
 #endif
     "%(y\r\nContent-Type: %y%)%(n\r\nContent-Length: %n%)%(c\r\nConnection: close%)"
     "\r\nAccept-Encoding: identity\r\nUser-Agent: unsandbox.h/" UNSB_VERSION_TEXT
-    "%(f%[\r\n%f: %v%]f%)\r\n\r\n";
+#if UNSB_REQUEST
+    "%(f%[\r\n%f: %v%]f%)"
+#endif
+    "\r\n\r\n";
 
 static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s, char code)
 {
@@ -2769,19 +2872,21 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
         return NULL;
 #endif
     case 'y':
-        if (unsbi_has_body(client))
+        if (unsbi_content_type(client) != NULL)
             text = unsbi_content_type(client);
         break;
     case 'n':
-        if (unsbi_has_body(client))
+        if (unsbi_content_type(client) != NULL)
             text = unsbi_digits(s, client->u.tx.body_size);
         break;
+#if UNSB_REQUEST
     case 'f': /* the caller's own */
         if (client->op->method == NULL)
             text = client->op->field(client, s, 'F');
         break;
     case 'v':
         return client->op->field(client, s, 'G');
+#endif
     default: /* 'c' */
         if (config->no_keep_alive)
             text = "close";
@@ -2794,8 +2899,16 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
 static const char unsbi_execute_template[] =
     "{\"language\":\"%L\",\"code\":\"%C\"%(E,\"env\":{%[%S\"%N\":\"%V\"%]E}%)"
     "%(M,\"network_mode\":\"%M\"%)%(T,\"ttl\":%T%)%(U,\"vcpu\":%U%)"
-    "%(A,\"return_artifact\":%A%)%(W,\"return_wasm_artifact\":%W%)%(X,%X%)"
-    "%(F,\"input_files\":[%[%S{%(G\"filename\":\"%G\",%)\"content\":\"%D\"}%]F]%)}";
+#if UNSB_ARTIFACTS
+    "%(A,\"return_artifact\":%A%)%(W,\"return_wasm_artifact\":%W%)"
+#endif
+#if UNSB_EXTRA
+    "%(X,%X%)"
+#endif
+#if UNSB_FILES
+    "%(F,\"input_files\":[%[%S{%(G\"filename\":\"%G\",%)\"content\":\"%D\"}%]F]%)"
+#endif
+    "}";
 
 static const char *unsbi_program_field(const unsb_client *client, unsbi_segment *s, char code)
 {
@@ -2837,10 +2950,13 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
         if (program->vcpu > 1)
             text = unsbi_digits(s, program->vcpu);
         break;
+#if UNSB_EXTRA
     case 'X':
         if (program->extra != NULL)
             text = program->extra;
         break;
+#endif
+#if UNSB_ARTIFACTS
     case 'A':
         if (program->return_artifact)
             text = "true";
@@ -2849,6 +2965,8 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
         if (program->return_wasm_artifact)
             text = "true";
         break;
+#endif
+#if UNSB_FILES
     case 'F':
         if (item < program->file_count)
             text = "F";
@@ -2858,17 +2976,26 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
         if (program->files[item].name != NULL)
             text = program->files[item].name;
         break;
-    default: /* 'D' */
+    case 'D':
         s->encode = unsbi_encode_base64;
         s->source = program->files[item].source;
         return NULL;
+#endif
+    default:
+        break;
     }
     return text;
 }
 
+#if UNSB_RUN
 /* The query of POST /run and /run/async. */
+#if UNSB_ARTIFACTS
+#define UNSBI_RUN_ARTIFACTS "%(A%2return_artifact=%A%)%(W%3return_wasm_artifact=%W%)"
+#else
+#define UNSBI_RUN_ARTIFACTS
+#endif
 #define UNSBI_RUN_QUERY                                                                            \
-    "%(T?ttl=%T%)%(M%1network_mode=%M%)%(A%2return_artifact=%A%)%(W%3return_wasm_artifact=%W%)"    \
+    "%(T?ttl=%T%)%(M%1network_mode=%M%)" UNSBI_RUN_ARTIFACTS                                       \
     "%(E%4env=%%7B%[%S%%22%N%%22%%3A%%22%V%%22%]E%%7D%)"
 
 static const char *unsbi_run_field(const unsb_client *client, unsbi_segment *s, char code)
@@ -2885,8 +3012,10 @@ static const char *unsbi_run_field(const unsb_client *client, unsbi_segment *s, 
     }
     if (code < 'A') { /* '1' to '4': is this the first of the parameters? */
         given = (program->ttl_s != 0 ? 1u : 0) |
-                (program->network != UNSB_NETWORK_DEFAULT ? 2u : 0) |
-                (program->return_artifact ? 4u : 0) | (program->return_wasm_artifact ? 8u : 0);
+                (program->network != UNSB_NETWORK_DEFAULT ? 2u : 0);
+#if UNSB_ARTIFACTS
+        given |= (program->return_artifact ? 4u : 0) | (program->return_wasm_artifact ? 8u : 0);
+#endif
         return (given & ((1u << (code - '0')) - 1)) == 0 ? "?" : "&";
     }
     text = unsbi_program_field(client, s, code);
@@ -2894,14 +3023,18 @@ static const char *unsbi_run_field(const unsb_client *client, unsbi_segment *s, 
         s->encode = unsbi_encode_json_url;
     return text;
 }
+#endif
 
+#if UNSB_JOBS
 static const char *unsbi_job_field(const unsb_client *client, unsbi_segment *s, char code)
 {
     (void)code;
     s->encode = unsbi_encode_url;
     return client->result->job_id;
 }
+#endif
 
+#if UNSB_REQUEST
 static const char *unsbi_call_field(const unsb_client *client, unsbi_segment *s, char code)
 {
     const unsb_call *call = (const unsb_call *)client->input;
@@ -2919,6 +3052,7 @@ static const char *unsbi_call_field(const unsb_client *client, unsbi_segment *s,
         return NULL;
     }
 }
+#endif
 
 enum { UNSBI_START, UNSBI_TARGET, UNSBI_HEAD, UNSBI_BODY, UNSBI_ALL_WRITTEN }; /* v.tx.part */
 
@@ -2951,14 +3085,21 @@ static void unsbi_find_segment(const unsb_client *client, char code, unsbi_segme
         unsbi_set_source(&s->source, text, (unsb_size)strlen(text));
 }
 
+#if UNSB_SOURCE_READ
+#define UNSBI_READ(source) (source)->read
+#else
+#define UNSBI_READ(source) NULL
+#endif
+
 /* Reads exactly `size` bytes at `offset`. */
 UNSBI_CALLED int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_t *out,
                                    size_t size)
 {
-    if (source->read == NULL) {
+    if (UNSBI_READ(source) == NULL) {
         memcpy(out, (const uint8_t *)source->data + offset, size);
         return UNSB_OK;
     }
+#if UNSB_SOURCE_READ
     while (size != 0) {
         size_t part = unsbi_min(size, UNSBI_INT_MAX);
         int n = source->read(source->context, offset, out, part);
@@ -2970,6 +3111,7 @@ UNSBI_CALLED int unsbi_source_read(const unsb_source *source, unsb_size offset, 
         offset += (unsb_size)n;
         size -= (size_t)n;
     }
+#endif
     return UNSB_OK;
 }
 
@@ -3695,18 +3837,29 @@ UNSBI_FIELDS(unsbi_key_fields, UNSBI_KEY_LIST)
 static const char unsbi_status_names[] = /* in the order of unsb_status */
     "\7pending\7running\11cancelled\11completed\6failed\7timeout";
 
+/* What a job's id and language are not among. */
+#if UNSB_DETAILS
+#define UNSBI_RESULT_TEXTS offsetof(unsb_result, language)
+#else
+#define UNSBI_RESULT_TEXTS (offsetof(unsb_result, job_id) + UNSB_JOB_ID_SIZE)
+#endif
+
 static void unsbi_result_reset(unsb_client *client)
 {
     unsb_result *r = client->result;
 
     memset((char *)r + offsetof(unsb_result, given), 0,
            offsetof(unsb_result, job_id) - offsetof(unsb_result, given));
-    if ((client->op->flags & UNSBI_OP_BY_ID) == 0) /* else what was told of the job stays */
-        r->job_id[0] = r->detected_language[0] = '\0';
-    memset((char *)r + offsetof(unsb_result, language), 0,
-           sizeof *r - offsetof(unsb_result, language));
+    memset((char *)r + UNSBI_RESULT_TEXTS, 0, sizeof *r - UNSBI_RESULT_TEXTS);
+    if ((client->op->flags & UNSBI_OP_BY_ID) != 0) /* what was told of the job stays */
+        return;
+    r->job_id[0] = '\0';
+#if UNSB_DETAILS
+    r->detected_language[0] = '\0';
+#endif
 }
 
+#if UNSB_DETAILS
 /* ---- times ---- */
 
 /* The number that two digits are; 100 or more if they are none. */
@@ -3775,6 +3928,8 @@ static bool unsbi_time(const char *text, size_t size, int64_t *seconds)
     *seconds = (int64_t)(east ? t - offset : t + offset) - (int64_t)719468 * 86400;
     return true;
 }
+
+#endif
 
 /* ---- to the caller ---- */
 
@@ -3879,9 +4034,11 @@ static int unsbi_content(unsb_client *client, bool fresh)
 /* Where a field's value goes. */
 static void *unsbi_place(const unsb_client *client, const unsbi_field *field)
 {
-    bool of_key = UNSB_KEYS && (field->kind & UNSBI_KIND_OF_KEY) != 0;
-
-    return (char *)(of_key ? client->extra : client->result) + field->offset;
+#if UNSB_KEYS
+    if ((field->kind & UNSBI_KIND_OF_KEY) != 0)
+        return (char *)client->extra + field->offset;
+#endif
+    return (char *)client->result + field->offset;
 }
 
 /* Appends to a text of a fixed size; rx.count is its length so far. What does not fit is cut,
@@ -4232,7 +4389,7 @@ static int unsbi_body(unsb_client *client, char *data, size_t size)
     size_t used;
     int rc;
 
-    if ((client->op->flags & UNSBI_OP_RAW) != 0)
+    if (UNSB_REQUEST && (client->op->flags & UNSBI_OP_RAW) != 0)
         return unsbi_deliver(client, &client->result->out, data, size);
     while (size != 0 && !client->v.rx.ignore) {
         rc = unsb_json_read(json, data, size, &used);
@@ -4272,15 +4429,19 @@ static int unsbi_body(unsb_client *client, char *data, size_t size)
  * has called one looks whether the state is IDLE.
  * ====================================================================== */
 
+#if UNSB_RETRIES
 #define UNSBI_BACKOFF_MS 250u      /* before the first repetition; doubled for each further one, */
 #define UNSBI_BACKOFF_DOUBLINGS 5u /* so often */
+#endif
 #define UNSBI_RETRY_AFTER_MAX_S 60u /* a longer one is left to the caller */
+#if UNSB_JOBS
 #define UNSBI_WAIT_FIRST_MS 300u    /* before a job is first asked for, */
 #define UNSBI_WAIT_FAILED_MS 2000u  /* after a poll that failed; after a 429 doubled for each that
                                        failed before it in a row, */
 #define UNSBI_WAIT_DOUBLINGS 5u     /* so often */
 #define UNSBI_WAIT_FAILURES 30u     /* failed polls in a row, */
 #define UNSBI_WAIT_EARLY 5u         /* and such in which the job may not be known yet */
+#endif
 #define UNSBI_TTL_S 60u             /* the service's default */
 
 static uint32_t unsbi_now(const unsb_client *client)
@@ -4316,8 +4477,8 @@ static uint32_t unsbi_state_left(const unsb_client *client, uint32_t now)
         limit = client->pause_ms;
     } else if (client->state == UNSBI_CONNECT) {
         limit = config->connect_timeout_ms;
-    } else if (client->state == UNSBI_RECV && client->op->follow != NULL &&
-               client->send_error == UNSB_OK) {
+    } else if (client->state == UNSBI_RECV && (client->op->flags & UNSBI_OP_RUNS) != 0 &&
+               (client->flags & UNSBI_CUT_SHORT) == 0) {
         limit = unsbi_run_limit(client);
     }
     return unsbi_left(limit, client->mark_ms, now);
@@ -4355,12 +4516,11 @@ static void unsbi_start_request(unsb_client *client)
         unsbi_left(config->keep_alive_ms, client->mark_ms, unsbi_now(client)) == 0)
         unsbi_disconnect(client);
     unsbi_clear_stage(client);
-    client->send_error = UNSB_OK;
     unsb_http_init(&client->http, unsbi_is_same(unsbi_method(client), "HEAD"));
     client->result->http_status = 0;
-    if (client->op->again == NULL) /* which keeps how the job stood */
+    if (!UNSB_JOBS || client->op->again == NULL) /* which keeps how the job stood */
         unsbi_result_reset(client);
-    client->flags &= (uint8_t) ~(UNSBI_SENT | UNSBI_UNUSABLE | UNSBI_DELIVERED);
+    client->flags &= (uint8_t) ~(UNSBI_SENT | UNSBI_UNUSABLE | UNSBI_DELIVERED | UNSBI_CUT_SHORT);
 #if UNSB_SIGNING
     if (client->config.secret_key != NULL) {
         client->u.tx.unix_time = client->config.unix_time(client->config.time_context);
@@ -4379,6 +4539,7 @@ static void unsbi_pause(unsb_client *client, uint32_t ms)
 
 /* ---- the end of a request ---- */
 
+#if UNSB_RETRIES || UNSB_JOBS
 /* Could it go better another time? */
 static bool unsbi_is_transient(int rc)
 {
@@ -4395,12 +4556,14 @@ UNSBI_CALLED uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pau
     asked = (asked < UNSBI_RETRY_AFTER_MAX_S ? asked : UNSBI_RETRY_AFTER_MAX_S) * 1000u;
     return pause < asked ? asked : pause;
 }
+#endif
 
 UNSBI_CALLED uint32_t unsbi_total_left(const unsb_client *client)
 {
     return unsbi_left(client->limit_ms, client->started_ms, unsbi_now(client));
 }
 
+#if UNSB_RETRIES || UNSB_JOBS
 /* May the request be sent again, and is it worth it? Only where the service cannot have started it,
  * or where it may be repeated and nothing of the answer reached the caller. */
 static bool unsbi_may_retry(const unsb_client *client, int rc)
@@ -4412,6 +4575,7 @@ static bool unsbi_may_retry(const unsb_client *client, int rc)
     return unsbi_is_transient(rc) && (client->flags & UNSBI_DELIVERED) == 0 &&
            (unstarted || repeatable);
 }
+#endif
 
 static int unsbi_end(unsb_client *client, int rc)
 {
@@ -4435,6 +4599,7 @@ static bool unsbi_is_over(const unsb_client *client)
                        (client->v.rx.output || (r->error[0] | r->message[0]) != '\0'));
 }
 
+#if UNSB_JOBS
 /* Waits before the next poll of a job, or where the limit of the whole operation passes. */
 static int unsbi_poll_after(unsb_client *client, uint32_t pause)
 {
@@ -4518,32 +4683,35 @@ static int unsbi_follow(unsb_client *client)
     unsbi_wait_start(client);
     return unsbi_poll_after(client, unsbi_wait_first(client));
 }
+#endif
 
 /* A request has come to an end: is that the operation's? */
 static int unsbi_over(unsb_client *client, int rc)
 {
-    const unsb_config *config = &client->config;
-    uint32_t pause;
-
     if (client->state == UNSBI_IDLE) /* a callback has stopped it */
         return client->error;
     if ((client->flags & UNSBI_UNUSABLE) != 0)
         unsbi_disconnect(client);
+#if UNSB_JOBS
     if (client->op->again != NULL)
         return client->op->again(client, rc);
     if (rc == UNSB_OK && client->op->follow != NULL && !unsbi_is_over(client))
         return unsbi_follow(client);
-    if (client->attempts >= config->retries || !unsbi_may_retry(client, rc) ||
-        (config->nonblocking && config->now_ms == NULL))
-        return unsbi_end(client, rc);
-    pause = UNSBI_BACKOFF_MS << unsbi_min(client->attempts, UNSBI_BACKOFF_DOUBLINGS);
-    pause = unsbi_polite_pause(client, pause);
-    if (client->result->retry_after_s > UNSBI_RETRY_AFTER_MAX_S ||
-        pause >= unsbi_total_left(client))
-        return unsbi_end(client, rc);
-    client->attempts++;
-    unsbi_pause(client, pause);
-    return UNSB_PENDING;
+#endif
+#if UNSB_RETRIES
+    if (client->attempts < client->config.retries && unsbi_may_retry(client, rc) &&
+        (!client->config.nonblocking || client->config.now_ms != NULL)) {
+        uint32_t pause = UNSBI_BACKOFF_MS << unsbi_min(client->attempts, UNSBI_BACKOFF_DOUBLINGS);
+        pause = unsbi_polite_pause(client, pause);
+        if (client->result->retry_after_s <= UNSBI_RETRY_AFTER_MAX_S &&
+            pause < unsbi_total_left(client)) {
+            client->attempts++;
+            unsbi_pause(client, pause);
+            return UNSB_PENDING;
+        }
+    }
+#endif
+    return unsbi_end(client, rc);
 }
 
 /* The same where the connection is left in the middle of something. */
@@ -4632,9 +4800,9 @@ static int unsbi_response_over(unsb_client *client, bool spare)
 
     if ((client->http.flags & UNSB_HTTP_CLOSE) != 0 || client->config.no_keep_alive || spare)
         client->flags |= UNSBI_UNUSABLE;
-    if (rc == UNSB_OK && (op & UNSBI_OP_RAW) == 0)
+    if (rc == UNSB_OK && (!UNSB_REQUEST || (op & UNSBI_OP_RAW) == 0))
         rc = unsbi_judge(client);
-    else if ((op & UNSBI_OP_KEY) != 0 && (client->result->given & UNSB_GIVEN_SUCCESS) != 0)
+    else if (UNSB_KEYS && (op & UNSBI_OP_KEY) != 0 && (client->result->given & UNSB_GIVEN_SUCCESS) != 0)
         rc = UNSB_OK;
     return unsbi_over(client, rc);
 }
@@ -4697,7 +4865,8 @@ static int unsbi_step_connect(unsb_client *client)
     if (rc != UNSB_OK)
         return unsbi_fail(client, rc > 0 ? UNSB_E_CONNECT : rc);
     unsbi_enter(client, UNSBI_SEND);
-    client->flags |= UNSBI_PROBE; /* a peer that speaks first has not answered this request */
+    if (UNSB_RETRIES)
+        client->flags |= UNSBI_PROBE; /* a peer that speaks first has not answered this request */
     return UNSB_PENDING;
 }
 
@@ -4726,9 +4895,11 @@ static int unsbi_head_over(unsb_client *client)
     result->retry_after_s = http->retry_after_s;
     if ((http->flags & UNSB_HTTP_RETRY_AFTER) != 0)
         result->given |= UNSB_GIVEN_RETRY_AFTER;
-    if ((client->op->flags & UNSBI_OP_RAW) == 0)
-        return UNSB_OK;
-    return unsbi_called(client, unsbi_output_restart(&result->out)); /* of a refusal before */
+#if UNSB_REQUEST
+    if ((client->op->flags & UNSBI_OP_RAW) != 0) /* there may be something of a refusal before */
+        return unsbi_called(client, unsbi_output_restart(&result->out));
+#endif
+    return UNSB_OK;
 }
 
 /* Takes in what the I/O buffer's first `size` bytes hold of the response. */
@@ -4754,6 +4925,7 @@ static int unsbi_decode(unsb_client *client, size_t size)
     return rc == UNSB_OK ? unsbi_response_over(client, size != 0) : UNSB_PENDING;
 }
 
+#if UNSB_RETRIES
 /* The peer takes no more of the request: perhaps because it has answered (RFC 9112 section 9.5).
  * There is no room to receive, but one byte at a time tells. Interim responses (RFC 9110 section
  * 15.2) are passed over; a final one's status ends the request where it is. */
@@ -4782,6 +4954,7 @@ static int unsbi_early(unsb_client *client)
     }
     return UNSB_PENDING;
 }
+#endif
 
 static int unsbi_step_send(unsb_client *client)
 {
@@ -4800,22 +4973,26 @@ static int unsbi_step_send(unsb_client *client)
         if (n < 0)
             return unsbi_fail(client, n);
     }
+#if UNSB_RETRIES
     if ((client->flags & UNSBI_PROBE) != 0)
         return unsbi_early(client);
+#endif
     n = t->vtable->send(t->context, config->buffer + client->begin,
                         client->end - client->begin);
     if (n == 0) {
-        client->flags |= UNSBI_BLOCKED | UNSBI_PROBE;
+        client->flags |= UNSB_RETRIES ? UNSBI_BLOCKED | UNSBI_PROBE : UNSBI_BLOCKED;
         return UNSB_PENDING;
     }
-    if (n < 0) {
-        if ((client->flags & UNSBI_SENT) == 0)
-            return unsbi_fail(client, n);
-        client->send_error = n; /* there may be an answer that says why */
-        client->flags |= UNSBI_UNUSABLE;
+#if UNSB_RETRIES
+    if (n < 0 && (client->flags & UNSBI_SENT) != 0) { /* there may be an answer that says why */
+        client->send_error = n;
+        client->flags |= UNSBI_UNUSABLE | UNSBI_CUT_SHORT;
         unsbi_start_response(client);
         return UNSB_PENDING;
     }
+#endif
+    if (n < 0)
+        return unsbi_fail(client, n);
     unsbi_enter(client, UNSBI_SEND);
     client->flags |= UNSBI_SENT;
     client->begin += unsbi_min((size_t)n, client->end - client->begin);
@@ -4840,8 +5017,10 @@ static int unsbi_step_recv(unsb_client *client)
         client->flags |= UNSBI_BLOCKED;
         return UNSB_PENDING;
     }
-    if (client->send_error != UNSB_OK && !unsbi_something_came(client))
+#if UNSB_RETRIES
+    if ((client->flags & UNSBI_CUT_SHORT) != 0 && !unsbi_something_came(client))
         return unsbi_fail(client, client->send_error);
+#endif
     client->flags |= UNSBI_UNUSABLE;
     if (n == UNSB_E_CLOSED) {
         int rc = unsb_http_end(&client->http);
@@ -4882,8 +5061,11 @@ UNSBI_CALLED int unsbi_step(unsb_client *client)
 /* The limit of a state has passed. */
 static int unsbi_timed_out(unsb_client *client)
 {
-    return unsbi_broken(client,
-                        client->send_error != UNSB_OK ? client->send_error : UNSB_E_TIMEOUT);
+#if UNSB_RETRIES
+    if ((client->flags & UNSBI_CUT_SHORT) != 0)
+        return unsbi_broken(client, client->send_error);
+#endif
+    return unsbi_broken(client, UNSB_E_TIMEOUT);
 }
 
 /* Ends the operation at once, whatever might be tried again. */
@@ -4925,7 +5107,7 @@ static int unsbi_want(const unsb_client *client)
     case UNSBI_CONNECT:
         return UNSB_WRITABLE;
     case UNSBI_SEND:
-        return UNSB_WRITABLE | UNSB_READABLE;
+        return UNSB_RETRIES ? UNSB_WRITABLE | UNSB_READABLE : UNSB_WRITABLE;
     case UNSBI_RECV:
         return UNSB_READABLE;
     default:
@@ -5068,9 +5250,10 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
 
 static bool unsbi_has_source(const unsb_source *source)
 {
-    return source->data != NULL || source->read != NULL;
+    return source->data != NULL || UNSBI_READ(source) != NULL;
 }
 
+#if UNSB_FILES
 /* RFC 3629 text of at most UNSB_FILENAME_MAX characters that names a file and, unless
  * UNSB_FILENAME_SLASH allows directories, no path. Never one that leads upwards. */
 static bool unsbi_is_filename(const char *name)
@@ -5133,7 +5316,9 @@ UNSBI_APART int unsbi_check_files(const unsb_program *program)
     }
     return UNSB_OK;
 }
+#endif
 
+#if UNSB_EXTRA
 /* Is a text a list of JSON members, one at least, without the braces? It is read a character at
  * a time, as the reader unescapes where it reads. */
 UNSBI_APART bool unsbi_is_members(const char *text)
@@ -5159,6 +5344,7 @@ UNSBI_APART bool unsbi_is_members(const char *text)
     } while (event == UNSB_JSON_NUMBER);
     return event == UNSB_JSON_OBJECT_END;
 }
+#endif
 
 UNSBI_APART int unsbi_check_program(const unsb_program *program)
 {
@@ -5198,9 +5384,12 @@ UNSBI_APART int unsbi_check(const unsb_client *client, const unsb_result *result
 {
     if (client == NULL || client->config.transport.vtable == NULL || result == NULL ||
         input == NULL || unsbi_check_output(&result->out) != UNSB_OK ||
-        unsbi_check_output(&result->err) != UNSB_OK ||
-        unsbi_check_output(&result->artifact_name) != UNSB_OK)
+        unsbi_check_output(&result->err) != UNSB_OK)
         return UNSB_E_ARGUMENT;
+#if UNSB_ARTIFACTS
+    if (unsbi_check_output(&result->artifact_name) != UNSB_OK)
+        return UNSB_E_ARGUMENT;
+#endif
     if (client->state != UNSBI_IDLE || (client->flags & UNSBI_ENTERED) != 0)
         return UNSB_E_BUSY;
     return UNSB_OK;
@@ -5215,14 +5404,19 @@ static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *inpu
     client->result = result;
     client->error = UNSB_PENDING;
     client->flags &= UNSBI_CONNECTED;
-    unsbi_wait_start(client);
+    client->polls = client->failures = client->attempts = 0;
+    client->known = false;
     client->limit_ms = limit_ms;
     client->started_ms = unsbi_now(client);
     unsbi_clear_output(&result->out);
     unsbi_clear_output(&result->err);
+#if UNSB_ARTIFACTS
     unsbi_clear_output(&result->artifact_name);
+#endif
     result->http_status = 0;
+#if UNSB_DETAILS
     result->detected_language[0] = '\0';
+#endif
     unsbi_result_reset(client);
     if (pause_ms != 0)
         unsbi_pause(client, pause_ms);
@@ -5252,23 +5446,37 @@ static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const un
     if (program != NULL) {
         if (program->language == NULL || program->language[0] == '\0')
             rc = UNSB_E_NO_LANGUAGE;
+#if UNSB_FILES
         else
             rc = unsbi_check_files(program);
+#endif
+#if UNSB_EXTRA
         if (rc == UNSB_OK && program->extra != NULL && !unsbi_is_members(program->extra))
             rc = UNSB_E_EXTRA;
+#endif
     }
     return rc != UNSB_OK ? rc : unsbi_begin_program(client, op, program, result);
 }
 
+#if UNSB_RUN
 UNSBI_CALLED int unsbi_begin_run(unsb_client *client, const unsbi_op *op,
                                  const unsb_program *program, unsb_result *result)
 {
-    if (program != NULL && (program->language != NULL || program->file_count != 0 ||
-                            program->vcpu > 1 || program->extra != NULL))
+    if (program != NULL && (program->language != NULL || program->vcpu > 1))
         return UNSB_E_ARGUMENT;
+#if UNSB_FILES
+    if (program != NULL && program->file_count != 0)
+        return UNSB_E_ARGUMENT;
+#endif
+#if UNSB_EXTRA
+    if (program != NULL && program->extra != NULL)
+        return UNSB_E_ARGUMENT;
+#endif
     return unsbi_begin_program(client, op, program, result);
 }
+#endif
 
+#if UNSB_JOBS
 /* Begins an operation on one job, whose id is kept in the result. */
 static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *job_id,
                            unsb_result *result, uint32_t limit_ms, uint32_t pause_ms)
@@ -5282,7 +5490,9 @@ static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *
     memmove(result->job_id, job_id, strlen(job_id) + 1);
     return unsbi_begin(client, op, job_id, result, limit_ms, pause_ms);
 }
+#endif
 
+#if UNSB_LISTS || UNSB_KEYS
 static int unsbi_begin_plain(unsb_client *client, const unsbi_op *op, unsb_result *result)
 {
     int rc = unsbi_check(client, result, op);
@@ -5291,21 +5501,28 @@ static int unsbi_begin_plain(unsb_client *client, const unsbi_op *op, unsb_resul
         return rc;
     return unsbi_begin(client, op, NULL, result, client->config.total_timeout_ms, 0);
 }
+#endif
 
+#if UNSB_JOBS
 /* Asks for a job until it has ended. */
 static const unsbi_op unsbi_wait_op = {"GET", NULL, "/jobs/%J", "", unsbi_job_field,
                                        &unsbi_outcome_fields, unsbi_wait_again, NULL,
                                        UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
+#define UNSBI_WAIT_OP &unsbi_wait_op
+#else
+#define UNSBI_WAIT_OP NULL
+#endif
 
 UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
     static const unsbi_op op = {"POST", "application/json", "/execute", unsbi_execute_template,
                                 unsbi_program_field, &unsbi_outcome_fields, NULL,
-                                &unsbi_wait_op, UNSBI_OP_JOB};
+                                UNSBI_WAIT_OP, UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
     return unsbi_begin_execute(client, &op, program, result);
 }
 
+#if UNSB_JOBS
 UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program,
                                 unsb_result *result)
 {
@@ -5315,16 +5532,20 @@ UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program
 
     return unsbi_begin_execute(client, &op, program, result);
 }
+#endif
 
+#if UNSB_RUN
 UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
     static const char target[] = "/run" UNSBI_RUN_QUERY;
     static const unsbi_op op = {"POST", "text/plain", target, "%C", unsbi_run_field,
-                                &unsbi_outcome_fields, NULL, &unsbi_wait_op, UNSBI_OP_JOB};
+                                &unsbi_outcome_fields, NULL, UNSBI_WAIT_OP, UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
     return unsbi_begin_run(client, &op, program, result);
 }
+#endif
 
+#if UNSB_RUN && UNSB_JOBS
 UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
     static const char target[] = "/run/async" UNSBI_RUN_QUERY;
@@ -5333,7 +5554,9 @@ UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, un
 
     return unsbi_begin_run(client, &op, program, result);
 }
+#endif
 
+#if UNSB_JOBS
 UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *result)
 {
     static const unsbi_op op = {"GET", NULL, "/jobs/%J", "", unsbi_job_field,
@@ -5356,14 +5579,6 @@ UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t tim
                            client != NULL ? unsbi_wait_first(client) : 0);
 }
 
-UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result)
-{
-    static const unsbi_op op = {"GET", NULL, "/jobs", "", NULL, &unsbi_list_fields, NULL, NULL,
-                                UNSBI_OP_SAFE | UNSBI_OP_LIST};
-
-    return unsbi_begin_plain(client, &op, result);
-}
-
 UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result)
 {
     static const unsbi_op op = {"DELETE", NULL, "/jobs/%J", "", unsbi_job_field,
@@ -5373,6 +5588,16 @@ UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_resul
     return unsbi_begin_job(client, &op, job_id, result,
                            client != NULL ? client->config.total_timeout_ms : 0, 0);
 }
+#endif
+
+#if UNSB_LISTS
+UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result)
+{
+    static const unsbi_op op = {"GET", NULL, "/jobs", "", NULL, &unsbi_list_fields, NULL, NULL,
+                                UNSBI_OP_SAFE | UNSBI_OP_LIST};
+
+    return unsbi_begin_plain(client, &op, result);
+}
 
 UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
 {
@@ -5381,7 +5606,9 @@ UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
 
     return unsbi_begin_plain(client, &op, result);
 }
+#endif
 
+#if UNSB_KEYS
 UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *result)
 {
     static const unsbi_op op = {"POST", "application/json", "/keys/validate", "", NULL,
@@ -5397,7 +5624,9 @@ UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *
     }
     return unsbi_begin_plain(client, &op, result);
 }
+#endif
 
+#if UNSB_REQUEST
 /* RFC 9110 sections 5.1 and 5.5; and the library writes some itself: what frames a message, says
  * where it goes or by whom, or would change how the answer must be read. */
 UNSBI_APART int unsbi_check_header(const unsb_header *header)
@@ -5453,8 +5682,9 @@ UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_resul
         {UNSBI_CALL(&unsbi_outcome_fields, NULL, UNSBI_OP_EMPTY | UNSBI_OP_OTHER_ID),
          UNSBI_CALL(&unsbi_outcome_fields, NULL,
                     UNSBI_OP_EMPTY | UNSBI_OP_OTHER_ID | UNSBI_OP_SAFE)},
-        {UNSBI_CALL(&unsbi_outcome_fields, &unsbi_wait_op, UNSBI_OP_JOB),
-         UNSBI_CALL(&unsbi_outcome_fields, &unsbi_wait_op, UNSBI_OP_JOB | UNSBI_OP_SAFE)}};
+        {UNSBI_CALL(&unsbi_outcome_fields, UNSBI_WAIT_OP, UNSBI_OP_JOB | UNSBI_OP_RUNS),
+         UNSBI_CALL(&unsbi_outcome_fields, UNSBI_WAIT_OP,
+                    UNSBI_OP_JOB | UNSBI_OP_RUNS | UNSBI_OP_SAFE)}};
 #undef UNSBI_CALL
     int rc = unsbi_check(client, result, call);
     bool safe;
@@ -5468,6 +5698,7 @@ UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_resul
     return unsbi_begin(client, &ops[call->answer][safe], call, result,
                        client->config.total_timeout_ms, 0);
 }
+#endif
 
 UNSB_API int unsb_interest(unsb_client *client, uint32_t *timeout_ms)
 {
