@@ -302,9 +302,25 @@
  * 11. OPTIONS
  * ======================================================================
  *
- * UNSB_STATIC, UNSB_SIGNING, UNSB_ERROR_TEXT, UNSB_SMALL, UNSB_JSON_DEPTH,
- * UNSB_HTTP_HEAD_LIMIT, UNSB_FILES_MAX and its like: see >>options. Functions that are not called
- * cost nothing with -ffunction-sections and --gc-sections.
+ * UNSB_STATIC, UNSB_SIGNING, UNSB_ERROR_TEXT, UNSB_SMALL, UNSB_JSON_DEPTH, UNSB_HTTP_HEAD_LIMIT,
+ * UNSB_FILES_MAX and its like: see >>options. Functions that are not called cost nothing with
+ * -ffunction-sections and --gc-sections. What linkers cannot see is left out by options; set to 0,
+ * each saves so many bytes of unsb_execute and of all operations (Cortex-M0+, gcc -Os; sh
+ * tests/bench.sh flash):
+ *
+ *     UNSB_FILES        556    568   input files
+ *     UNSB_ARTIFACTS    899   1029   compiled artifacts
+ *     UNSB_SETTINGS     370   1006   env, network, ttl_s, vcpu; and unsb_run
+ *     UNSB_NUMBERS     1411   1986   64-bit numbers, fractions, exponents; and UNSB_DETAILS
+ *     UNSB_DETAILS     1047   1622   times, languages, modes, limits; lists and keys
+ *     UNSB_RETRIES      331    323   retries; early answers
+ *     UNSB_UTF8         285    285   checks of UTF-8
+ *     UNSB_JOBS         787   1284   jobs
+ *     UNSB_LISTS        251    516   unsb_job_list, unsb_languages
+ *     UNSB_KEYS          87    373   unsb_key_validate
+ *     UNSB_RUN           60    696   unsb_run, unsb_run_async
+ *     UNSB_REQUEST      254   1085   unsb_request
+ *     all of these     5133   7527
  *
  * ======================================================================
  * 12. LIMITS
@@ -369,14 +385,16 @@
 #ifndef UNSB_ARTIFACTS
 #define UNSB_ARTIFACTS 1 /* compiled artifacts */
 #endif
-#ifndef UNSB_SOURCE_READ
-#define UNSB_SOURCE_READ 1 /* sources that are functions; 0: code and files are in memory */
+#ifndef UNSB_SETTINGS
+#define UNSB_SETTINGS 1 /* env, network, ttl_s and vcpu of a program */
 #endif
-#ifndef UNSB_EXTRA
-#define UNSB_EXTRA 1 /* unsb_program.extra */
+#ifndef UNSB_NUMBERS
+#define UNSB_NUMBERS 1 /* JSON numbers of 64 bits with fraction and exponent. 0: integers of 32 bits
+                          and a sign; others are unsb_json_reader.inexact */
 #endif
 #ifndef UNSB_DETAILS
-#define UNSB_DETAILS 1 /* times, languages, modes, limits, challenge_id in unsb_result */
+#define UNSB_DETAILS UNSB_NUMBERS /* times, languages, modes, limits, challenge_id in unsb_result;
+                                     needs UNSB_NUMBERS */
 #endif
 #ifndef UNSB_RETRIES
 #define UNSB_RETRIES 1 /* config.retries; answers that come before the request is sent */
@@ -396,7 +414,7 @@
 #define UNSB_KEYS UNSB_DETAILS /* unsb_key_validate(), which needs UNSB_DETAILS */
 #endif
 #ifndef UNSB_RUN
-#define UNSB_RUN 1 /* unsb_run(), unsb_run_async() */
+#define UNSB_RUN UNSB_SETTINGS /* unsb_run(), unsb_run_async(), which need UNSB_SETTINGS */
 #endif
 #ifndef UNSB_REQUEST
 #define UNSB_REQUEST 1 /* unsb_request() */
@@ -448,6 +466,12 @@
 #if UNSB_HTTP_HEAD_LIMIT < 256 || UNSB_HTTP_HEAD_LIMIT > 65535
 #error "UNSB_HTTP_HEAD_LIMIT must be 256 to 65535"
 #endif
+#if UNSB_DETAILS && !UNSB_NUMBERS
+#error "UNSB_DETAILS needs UNSB_NUMBERS"
+#endif
+#if UNSB_RUN && !UNSB_SETTINGS
+#error "UNSB_RUN needs UNSB_SETTINGS"
+#endif
 #if (UNSB_LISTS || UNSB_KEYS) && !UNSB_DETAILS
 #error "UNSB_LISTS and UNSB_KEYS need UNSB_DETAILS"
 #endif
@@ -455,21 +479,21 @@
 #error "UNSB_STATIC needs UNSANDBOX_IMPLEMENTATION in the same file"
 #endif
 
-/* Some options change the layout of structs. They are in the linked names of the two functions that
- * every use begins with, so that files that disagree fail to link instead of failing at run time. */
-#define UNSBI_NAME_(name, depth, f, a, s, e, d, r, j, l, k, n, q)                                  \
-    name##_##depth##_##f##a##s##e##d##r##j##l##k##n##q
-#define UNSBI_NAME(name, depth, f, a, s, e, d, r, j, l, k, n, q)                                   \
-    UNSBI_NAME_(name, depth, f, a, s, e, d, r, j, l, k, n, q)
+/* Some options change the layout of structs. They are in the linked names of the two functions
+ * that every use begins with, so that files that disagree fail to link, not at run time. */
+#define UNSBI_NAME_(name, depth, f, a, s, n, d, t, j, l, k, r, q)                                  \
+    name##_##depth##_##f##a##s##n##d##t##j##l##k##r##q
+#define UNSBI_NAME(name, depth, f, a, s, n, d, t, j, l, k, r, q)                                   \
+    UNSBI_NAME_(name, depth, f, a, s, n, d, t, j, l, k, r, q)
 #define UNSBI_LINKED(name)                                                                         \
-    UNSBI_NAME(name, UNSB_JSON_DEPTH, UNSB_FILES, UNSB_ARTIFACTS, UNSB_SOURCE_READ, UNSB_EXTRA,    \
+    UNSBI_NAME(name, UNSB_JSON_DEPTH, UNSB_FILES, UNSB_ARTIFACTS, UNSB_SETTINGS, UNSB_NUMBERS,     \
                UNSB_DETAILS, UNSB_RETRIES, UNSB_JOBS, UNSB_LISTS, UNSB_KEYS, UNSB_RUN, UNSB_REQUEST)
-#if UNSB_JSON_DEPTH != 32
+#if UNSB_JSON_DEPTH != 32 || !UNSB_NUMBERS
 #define unsb_json_reader_init UNSBI_LINKED(unsb_json_reader_init)
 #endif
-#if UNSB_JSON_DEPTH != 32 || !(UNSB_FILES && UNSB_ARTIFACTS && UNSB_SOURCE_READ && UNSB_EXTRA && \
-                               UNSB_DETAILS && UNSB_RETRIES && UNSB_JOBS && UNSB_LISTS &&        \
-                               UNSB_KEYS && UNSB_RUN && UNSB_REQUEST)
+#if UNSB_JSON_DEPTH != 32 ||                                                                       \
+    !(UNSB_FILES && UNSB_ARTIFACTS && UNSB_SETTINGS && UNSB_NUMBERS && UNSB_DETAILS &&             \
+      UNSB_RETRIES && UNSB_JOBS && UNSB_LISTS && UNSB_KEYS && UNSB_RUN && UNSB_REQUEST)
 #define unsb_init UNSBI_LINKED(unsb_init)
 #endif
 
@@ -682,10 +706,8 @@ typedef struct unsb_config {
 typedef struct unsb_source {
     const void *data;
     unsb_size size;
-#if UNSB_SOURCE_READ
     int (*read)(void *context, unsb_size offset, void *buffer, size_t size);
     void *context;
-#endif
 } unsb_source;
 
 /* ---- where bytes go ----
@@ -724,25 +746,27 @@ typedef enum unsb_network {
 typedef struct unsb_program {
     const char *language; /* "python", "c" ...; NULL for unsb_run() */
     unsb_source code;     /* UTF-8; for unsb_run() its first line is a shebang */
+#if UNSB_SETTINGS
     const unsb_env *env;
     size_t env_count;
+#endif
 #if UNSB_FILES
     const unsb_file *files; /* not for unsb_run() */
     size_t file_count;
 #endif
+#if UNSB_SETTINGS
     unsb_network network;
     uint16_t ttl_s;            /* 1 to 900; 0: the service's default, 60 */
     uint8_t vcpu;              /* 1 to 8, each with 2 GB of memory; 0: 1. Not for unsb_run() */
+#endif
 #if UNSB_ARTIFACTS
     bool return_artifact;      /* ask for the compiled binary */
     bool return_wasm_artifact; /* ask for a WebAssembly binary */
 #endif
-#if UNSB_EXTRA
     /* NULL, or further members of the request's JSON object, as JSON text without the braces,
      * whose names are none that the library writes: what the service may learn to take tomorrow.
      * UTF-8. Not for unsb_run() */
     const char *extra;
-#endif
 } unsb_program;
 
 #if UNSB_ARTIFACTS
@@ -949,12 +973,18 @@ typedef struct unsb_json_reader {
     /* for the caller to read */
     const char *text; /* UTF-8 without the escapes, not NUL-terminated; "\u0000" is a NUL byte */
     size_t text_size; /* may be 0 */
+#if UNSB_NUMBERS
     uint64_t mantissa; /* a number's value is mantissa * 10^exponent, negated if `negative` */
     int32_t exponent;
+#else
+    uint32_t mantissa;
+#endif
     /* private */
     uint16_t code, surrogate;
     int16_t error;
+#if UNSB_NUMBERS
     uint16_t power;
+#endif
     uint8_t utf8[3];
     char unescaped[7];
     unsb_size skipped; /* containers that are open within a value that is passed over */
@@ -1378,7 +1408,7 @@ static size_t unsbi_byte_at(size_t weight, size_t size)
 
 /* number = number * base + digit, byte by byte: small machines have no product of more. False where
  * that overflows; the number is of no use then. */
-static bool unsbi_append(void *number, size_t size, uint8_t base, uint8_t digit)
+UNSBI_CALLED bool unsbi_append(void *number, size_t size, uint8_t base, uint8_t digit)
 {
     uint8_t *p = (uint8_t *)number;
     unsigned more = digit;
@@ -1395,7 +1425,7 @@ static bool unsbi_append(void *number, size_t size, uint8_t base, uint8_t digit)
 
 /* Divides by 10; returns the remainder. Byte by byte, too: x * 6554 >> 16 is x / 10 for x < 16389.
  */
-UNSBI_CALLED uint8_t unsbi_divide10(uint64_t *number)
+static uint8_t unsbi_divide10(uint64_t *number)
 {
     uint8_t *p = (uint8_t *)number;
     unsigned rest = 0;
@@ -1465,19 +1495,19 @@ static int unsbi_output_put(unsb_output *out, const void *data, size_t size)
 {
     int rc;
 
-    if (out->capacity > out->size + 1) {
+    if (out->capacity != 0 && out->size < out->capacity - 1) {
         size_t n = unsbi_min(size, out->capacity - 1 - (size_t)out->size);
         memcpy(out->data + out->size, data, n);
         out->data[out->size + n] = '\0';
     }
-    out->size += (unsb_size)size;
+    out->size = size > (unsb_size)-1 - out->size ? (unsb_size)-1 : out->size + (unsb_size)size;
     if (out->write == NULL)
         return UNSB_OK;
     rc = out->write(out->context, data, size);
     return rc > 0 ? UNSB_E_SINK : rc;
 }
 
-static void unsbi_clear_output(unsb_output *out)
+UNSBI_CALLED void unsbi_clear_output(unsb_output *out)
 {
     out->size = 0;
     if (out->capacity != 0)
@@ -1859,6 +1889,7 @@ static int unsbi_encode_json(unsbi_encoding *e)
     return n;
 }
 
+#if UNSB_JOBS || UNSB_RUN
 /* RFC 3986 section 2.3: all but the unreserved characters. Returns the end of what was written. */
 static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)
 {
@@ -1874,13 +1905,17 @@ static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)
     }
     return out;
 }
+#endif
 
+#if UNSB_JOBS
 static int unsbi_encode_url(unsbi_encoding *e)
 {
     e->out = unsbi_percent(*e->in++, e->out);
     return 1;
 }
+#endif
 
+#if UNSB_RUN
 static int unsbi_encode_json_url(unsbi_encoding *e)
 {
     uint8_t unit[6];
@@ -1890,6 +1925,7 @@ static int unsbi_encode_json_url(unsbi_encoding *e)
         e->out = unsbi_percent(unit[i], e->out);
     return n;
 }
+#endif
 
 #if UNSB_FILES
 static int unsbi_encode_base64(unsbi_encoding *e)
@@ -2139,6 +2175,8 @@ enum { /* unsb_json_reader.flags: of the token under way */
 
 /* Powers of ten that are written out are kept within this. */
 #define UNSBI_EXPONENT_MAX 10000
+/* So many digits are counted; both add up within 31 bits. */
+#define UNSBI_DIGITS_MAX 0x40000000
 
 UNSB_API void unsb_json_reader_init(unsb_json_reader *reader)
 {
@@ -2192,21 +2230,34 @@ static int unsbi_json_open(unsb_json_reader *r, bool array)
     return array ? UNSB_JSON_ARRAY_BEGIN : UNSB_JSON_OBJECT_BEGIN;
 }
 
+#if UNSB_NUMBERS
 /* A digit of the mantissa. Those that it has no room for are dropped: `count` says that it is full,
- * `inexact` that they matter. */
-UNSBI_CALLED void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
+ * `inexact` that they matter, or are more than the exponent counts. */
+static void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
 {
     uint64_t m = r->mantissa;
+    int32_t step = 0;
 
     if (r->count == 0 && unsbi_append(&m, sizeof m, 10, digit)) {
         r->mantissa = m;
-        r->exponent -= fraction;
+        step = -(int32_t)fraction;
     } else {
         r->count = 1;
         r->inexact = r->inexact || digit != 0;
-        r->exponent += !fraction;
+        step = !fraction;
     }
+    if (r->exponent < UNSBI_DIGITS_MAX && r->exponent > -UNSBI_DIGITS_MAX)
+        r->exponent += step;
+    else
+        r->inexact = r->inexact || r->mantissa != 0;
 }
+#else
+static void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
+{
+    if (fraction ? digit != 0 : !unsbi_append(&r->mantissa, sizeof r->mantissa, 10, digit))
+        r->inexact = true;
+}
+#endif
 
 /* One character of a number: false if it does not belong to it. */
 static bool unsbi_json_number_char(unsb_json_reader *r, uint8_t c)
@@ -2216,7 +2267,9 @@ static bool unsbi_json_number_char(unsb_json_reader *r, uint8_t c)
     if (unsbi_is_digit(c)) {
         c = (uint8_t)(c - '0');
         if (state >= UNSBI_JSON_E) {
+#if UNSB_NUMBERS
             r->power = (uint16_t)(r->power < 1000 ? r->power * 10 + c : UNSBI_EXPONENT_MAX);
+#endif
             next = UNSBI_JSON_POWER;
         } else if (state != UNSBI_JSON_ZERO) {
             unsbi_json_digit(r, c, state >= UNSBI_JSON_POINT);
@@ -2239,19 +2292,25 @@ static bool unsbi_json_number_char(unsb_json_reader *r, uint8_t c)
     return true;
 }
 
-static int unsbi_json_number_over(unsb_json_reader *r)
+UNSBI_CALLED int unsbi_json_number_over(unsb_json_reader *r)
 {
+#if UNSB_NUMBERS
     int32_t power = r->power;
 
-    if ((r->state & 1) == 0)
-        return UNSB_E_JSON;
     if (power == UNSBI_EXPONENT_MAX && r->mantissa != 0)
         r->inexact = true;
     r->exponent += (r->flags & UNSBI_JSON_POWER_NEGATIVE) != 0 ? -power : power;
+#else
+    if (r->state >= UNSBI_JSON_E)
+        r->inexact = true;
+#endif
+    if ((r->state & 1) == 0)
+        return UNSB_E_JSON;
     unsbi_json_value_over(r);
     return UNSB_JSON_NUMBER;
 }
 
+#if UNSB_NUMBERS
 /* The number just read, without its fraction: false if it does not fit; with `exact`, nor if it has
  * one. */
 UNSBI_CALLED bool unsbi_integer(const unsb_json_reader *r, bool exact, int64_t *value)
@@ -2273,6 +2332,14 @@ UNSBI_CALLED bool unsbi_integer(const unsb_json_reader *r, bool exact, int64_t *
     memcpy(value, &m, sizeof m);
     return true;
 }
+#else
+static bool unsbi_integer(const unsb_json_reader *r, bool exact, int64_t *value)
+{
+    (void)exact;
+    *value = r->negative ? -(int64_t)r->mantissa : (int64_t)r->mantissa;
+    return !r->inexact;
+}
+#endif
 
 UNSB_API int unsb_json_integer(const unsb_json_reader *reader, int64_t *value)
 {
@@ -2296,9 +2363,11 @@ UNSBI_CALLED int unsbi_json_value_start(unsb_json_reader *r, uint8_t c)
             return UNSB_JSON_MORE;
         }
     r->mantissa = 0;
+#if UNSB_NUMBERS
     r->exponent = 0;
     r->power = 0;
     r->count = 0;
+#endif
     r->flags = 0;
     r->inexact = false;
     r->negative = c == '-';
@@ -2308,7 +2377,7 @@ UNSBI_CALLED int unsbi_json_value_start(unsb_json_reader *r, uint8_t c)
     return UNSB_E_JSON;
 }
 
-UNSBI_CALLED int unsbi_json_literal_char(unsb_json_reader *r, uint8_t c)
+static int unsbi_json_literal_char(unsb_json_reader *r, uint8_t c)
 {
     if ((uint8_t)unsbi_json_literals[r->count] != c)
         return UNSB_E_JSON;
@@ -2829,7 +2898,9 @@ static const char unsbi_head_template[] =
 #if UNSB_SIGNING
     "%(s\r\nX-Timestamp: %t\r\nX-Signature: %g%)"
 #endif
-    "%(y\r\nContent-Type: %y%)%(n\r\nContent-Length: %n%)%(c\r\nConnection: close%)"
+    "%(y\r\nContent-Type: %y%)%(n\r\nContent-Length: %n%)"
+    "%(c\r\nConnection: close%)"
+   
     "\r\nAccept-Encoding: identity\r\nUser-Agent: unsandbox.h/" UNSB_VERSION_TEXT
 #if UNSB_REQUEST
     "%(f%[\r\n%f: %v%]f%)"
@@ -2887,9 +2958,11 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
     case 'v':
         return client->op->field(client, s, 'G');
 #endif
-    default: /* 'c' */
+    case 'c':
         if (config->no_keep_alive)
             text = "close";
+        break;
+    default:
         break;
     }
     return text;
@@ -2897,14 +2970,15 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
 
 /* The body of POST /execute and /execute/async. */
 static const char unsbi_execute_template[] =
-    "{\"language\":\"%L\",\"code\":\"%C\"%(E,\"env\":{%[%S\"%N\":\"%V\"%]E}%)"
+    "{\"language\":\"%L\",\"code\":\"%C\""
+#if UNSB_SETTINGS
+    "%(E,\"env\":{%[%S\"%N\":\"%V\"%]E}%)"
     "%(M,\"network_mode\":\"%M\"%)%(T,\"ttl\":%T%)%(U,\"vcpu\":%U%)"
+#endif
 #if UNSB_ARTIFACTS
     "%(A,\"return_artifact\":%A%)%(W,\"return_wasm_artifact\":%W%)"
 #endif
-#if UNSB_EXTRA
     "%(X,%X%)"
-#endif
 #if UNSB_FILES
     "%(F,\"input_files\":[%[%S{%(G\"filename\":\"%G\",%)\"content\":\"%D\"}%]F]%)"
 #endif
@@ -2913,8 +2987,10 @@ static const char unsbi_execute_template[] =
 static const char *unsbi_program_field(const unsb_client *client, unsbi_segment *s, char code)
 {
     const unsb_program *program = (const unsb_program *)client->input;
-    size_t item = client->u.tx.item;
     const char *text = "";
+#if UNSB_SETTINGS || UNSB_FILES
+    size_t item = client->u.tx.item;
+#endif
 
     switch (code) {
     case 'L':
@@ -2924,10 +3000,13 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
         s->encode = unsbi_encode_json;
         s->source = program->code;
         return NULL;
+#if UNSB_SETTINGS || UNSB_FILES
     case 'S': /* between the items of a list */
         if (item != 0)
             text = ",";
         break;
+#endif
+#if UNSB_SETTINGS
     case 'E':
         if (item < program->env_count)
             text = "E";
@@ -2950,12 +3029,11 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
         if (program->vcpu > 1)
             text = unsbi_digits(s, program->vcpu);
         break;
-#if UNSB_EXTRA
+#endif
     case 'X':
         if (program->extra != NULL)
             text = program->extra;
         break;
-#endif
 #if UNSB_ARTIFACTS
     case 'A':
         if (program->return_artifact)
@@ -3085,21 +3163,14 @@ static void unsbi_find_segment(const unsb_client *client, char code, unsbi_segme
         unsbi_set_source(&s->source, text, (unsb_size)strlen(text));
 }
 
-#if UNSB_SOURCE_READ
-#define UNSBI_READ(source) (source)->read
-#else
-#define UNSBI_READ(source) NULL
-#endif
-
 /* Reads exactly `size` bytes at `offset`. */
-UNSBI_CALLED int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_t *out,
+static int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_t *out,
                                    size_t size)
 {
-    if (UNSBI_READ(source) == NULL) {
+    if (source->read == NULL) {
         memcpy(out, (const uint8_t *)source->data + offset, size);
         return UNSB_OK;
     }
-#if UNSB_SOURCE_READ
     while (size != 0) {
         size_t part = unsbi_min(size, UNSBI_INT_MAX);
         int n = source->read(source->context, offset, out, part);
@@ -3111,7 +3182,6 @@ UNSBI_CALLED int unsbi_source_read(const unsb_source *source, unsb_size offset, 
         offset += (unsb_size)n;
         size -= (size_t)n;
     }
-#endif
     return UNSB_OK;
 }
 
@@ -3243,14 +3313,14 @@ enum {
 
 /* unsb_http.field: an index of the first list, or one of these */
 enum {
-    UNSBI_FIELD_CONNECTION,
     UNSBI_FIELD_CONTENT_LENGTH,
     UNSBI_FIELD_RETRY_AFTER,
+    UNSBI_FIELD_CONNECTION,
     UNSBI_FIELD_TRANSFER_ENCODING,
     UNSBI_FIELD_NONE /* before the first field: a fold has nothing to continue */
 };
 static const char unsbi_http_fields[] = /* the last one is the longest: unsb_http.token */
-    "\12connection\16content-length\13retry-after\21transfer-encoding";
+    "\16content-length\13retry-after\12connection\21transfer-encoding";
 
 enum { UNSBI_TOKEN_CHUNKED, UNSBI_TOKEN_CLOSE, UNSBI_TOKEN_KEEP_ALIVE };
 static const char unsbi_http_tokens[] = "\7chunked\5close\12keep-alive";
@@ -3274,7 +3344,7 @@ static bool unsbi_is_token_char(uint8_t c)
 }
 
 /* number = number * base + digit; false where that overflows. */
-UNSBI_CALLED bool unsbi_http_digit(unsb_http *h, uint8_t base, uint8_t digit)
+static bool unsbi_http_digit(unsb_http *h, uint8_t base, uint8_t digit)
 {
     h->digits = 1;
     return unsbi_append(&h->number, sizeof h->number, base, digit);
@@ -3288,7 +3358,7 @@ UNSBI_CALLED void unsbi_http_letter(unsb_http *h, uint8_t c)
         h->length = sizeof h->token + 1;
 }
 
-UNSBI_CALLED void unsbi_http_element_start(unsb_http *h)
+static void unsbi_http_element_start(unsb_http *h)
 {
     h->number = 0;
     h->digits = 0;
@@ -3870,21 +3940,25 @@ UNSBI_CALLED uint8_t unsbi_two_digits(const char *text)
     return tens > 9 || ones > 9 ? 100 : (uint8_t)(tens * 10 + ones);
 }
 
-/* RFC 3339 section 5.6, to Unix seconds. The fraction is dropped; a time without an offset is UTC.
- * The text is NUL-terminated. */
-static bool unsbi_time(const char *text, size_t size, int64_t *seconds)
+/* The short text, RFC 3339 section 5.6, to Unix seconds. The fraction is dropped; a time without an
+ * offset is UTC. */
+UNSBI_CALLED bool unsbi_time(unsb_client *client, size_t size, int64_t *seconds)
 {
     /* century, year, month, day, hour, minute, second: what stands before the two digits of each,
      * where they stand, the least and the most of them less that */
     static const uint8_t parts[7][4] = {{0, 0, 0, 99},    {0, 2, 0, 99},    {'-', 5, 1, 11},
                                         {'-', 8, 1, 30},  {'T', 11, 0, 23}, {':', 14, 0, 59},
                                         {':', 17, 0, 60}};
-    const char *p = text + 19;
+    char *text = client->u.rx.u.text;
+    const char *p;
     uint8_t part[7], hours, minutes, i;
     uint32_t year, days, offset = 0;
     bool east;
     uint64_t t;
 
+    text[size] = '\0';
+    if (UNSB_LISTS && (client->op->flags & UNSBI_OP_LIST) != 0)
+        memcpy(client->result->submitted_at, text, unsbi_min(size, 31));
     if (size < 19)
         return false;
     for (i = 0; i < 7; i++) {
@@ -3894,6 +3968,7 @@ static bool unsbi_time(const char *text, size_t size, int64_t *seconds)
             (i > 1 && at[-1] != rule[0] && (i != 4 || (at[-1] != 't' && at[-1] != ' '))))
             return false;
     }
+    p = text + 19;
     if (*p == '.')
         do
             p++;
@@ -3934,7 +4009,7 @@ static bool unsbi_time(const char *text, size_t size, int64_t *seconds)
 /* ---- to the caller ---- */
 
 /* After a callback: its code, or that it has stopped the operation. */
-static int unsbi_called(const unsb_client *client, int rc)
+UNSBI_CALLED int unsbi_called(const unsb_client *client, int rc)
 {
     if (client->state == UNSBI_IDLE)
         return UNSB_E_ABORTED;
@@ -3992,7 +4067,7 @@ static int unsbi_item(unsb_client *client)
 /* ---- values ---- */
 
 /* An error that must not cost what else the answer tells. */
-static void unsbi_fault(unsb_client *client, int error)
+UNSBI_CALLED void unsbi_fault(unsb_client *client, int error)
 {
     if (client->u.rx.fault == UNSB_OK)
         client->u.rx.fault = error;
@@ -4000,7 +4075,7 @@ static void unsbi_fault(unsb_client *client, int error)
 
 #if UNSB_ARTIFACTS
 /* A piece of an artifact, in base64. */
-static int unsbi_content(unsb_client *client, bool fresh)
+UNSBI_CALLED int unsbi_content(unsb_client *client, bool fresh)
 {
     unsb_base64 *base64 = &client->u.rx.u.base64;
     /* it lies in the I/O buffer or in the reader, and may be overwritten */
@@ -4092,57 +4167,87 @@ static void unsbi_gather(unsb_client *client, bool fresh)
     client->v.rx.count = (uint8_t)(at + json->text_size);
 }
 
-/* A literal, a number (then `json` has it) or a whole short text that is a field's value. */
-static void unsbi_scalar(unsb_client *client, const unsbi_field *field, int event)
+/* The word of a job's state. One within "result" does not outrank the job's own. */
+static void unsbi_status(unsb_client *client, size_t size)
 {
     unsb_result *r = client->result;
-    void *at = unsbi_place(client, field);
+    uint8_t word = unsbi_find(unsbi_status_names, client->u.rx.u.text, size, 0);
+
+    if (r->status == UNSB_STATUS_NONE || (client->v.rx.within & 15) != UNSBI_IN_RESULT)
+        r->status = word == UNSBI_NO_WORD ? UNSB_STATUS_UNKNOWN
+                                          : (unsb_status)(word + UNSB_STATUS_PENDING);
+}
+
+/* A truth value that is no number; false if it is none at all. */
+static bool unsbi_truth(const char *text, size_t size, int event, int64_t *value)
+{
+    uint8_t word;
+
+    *value = event == UNSB_JSON_TRUE;
+    if (event != UNSB_JSON_STRING)
+        return event > UNSB_JSON_NUMBER;
+    word = unsbi_find("\5false\0010\4true\0011", text, size, 0x20);
+    *value = word > 1;
+    return word != UNSBI_NO_WORD;
+}
+
+/* A literal, a number (then `json` has it) or a whole short text that is a field's value. */
+UNSBI_CALLED void unsbi_scalar(unsb_client *client, const unsbi_field *field, int event)
+{
     char *text = client->u.rx.u.text;
     size_t size = event == UNSB_JSON_STRING ? client->v.rx.count : 0;
-    uint8_t kind = field->kind & 0x7F, word;
-    int64_t value = event == UNSB_JSON_TRUE;
-    int32_t narrow;
+    uint8_t kind = field->kind & 0x7F;
+    const uint8_t *from;
+    int64_t value = 0;
     bool given = event == UNSB_JSON_NUMBER && unsbi_integer(&client->u.rx.json, false, &value);
 
     if (size == UNSBI_CUT)
         return;
-    if (kind == UNSBI_KIND_STATUS) { /* one within "result" does not outrank the job's own */
-        word = unsbi_find(unsbi_status_names, text, size, 0);
-        if (event == UNSB_JSON_STRING &&
-            (r->status == UNSB_STATUS_NONE || (client->v.rx.within & 15) != UNSBI_IN_RESULT))
-            r->status = word == UNSBI_NO_WORD ? UNSB_STATUS_UNKNOWN
-                                              : (unsb_status)(word + UNSB_STATUS_PENDING);
-    }
-#if UNSB_ARTIFACTS
-    if (kind == UNSBI_KIND_TYPE && unsbi_find("\5error", text, size, 0) == 0)
-        client->v.rx.spoilt = true;
-#endif
-    if (kind == UNSBI_KIND_BOOL && !given) {
-        word = unsbi_find("\5false\0010\4true\0011", text, size, 0x20);
-        given = size == 0 ? event > UNSB_JSON_NUMBER : word != UNSBI_NO_WORD;
-        if (size != 0)
-            value = word > 1;
-    }
-#if UNSB_DETAILS
-    if (kind == UNSBI_KIND_TIME && size != 0) {
-        text[size] = '\0';
-        given = unsbi_time(text, size, &value);
-        if (UNSB_LISTS && (client->op->flags & UNSBI_OP_LIST) != 0)
-            memcpy(r->submitted_at, text, unsbi_min(size, sizeof r->submitted_at - 1));
-    }
-#endif
-    narrow = (int32_t)(uint32_t)((uint64_t)value & 0xFFFFFFFFu);
-    if (!given || kind < UNSBI_KIND_BOOL || (kind == UNSBI_KIND_INT32 && narrow != value))
+    switch (kind) {
+    case UNSBI_KIND_STATUS:
+        if (event == UNSB_JSON_STRING)
+            unsbi_status(client, size);
         return;
-    if (kind == UNSBI_KIND_BOOL)
-        *(bool *)at = value != 0;
-    else if (kind < UNSBI_KIND_INT64)
-        memcpy(at, &narrow, sizeof narrow);
-    else
-        memcpy(at, &value, sizeof value);
-    r->given = (uint16_t)(r->given | field->arg);
+#if UNSB_ARTIFACTS
+    case UNSBI_KIND_TYPE:
+        if (unsbi_find("\5error", text, size, 0) == 0)
+            client->v.rx.spoilt = true;
+        return;
+#endif
+    case UNSBI_KIND_BOOL:
+        if (given)
+            value = value != 0;
+        else
+            given = unsbi_truth(text, size, event, &value);
+        size = sizeof(bool);
+        break;
+    case UNSBI_KIND_INT32:
+        given = given && (int32_t)value == value;
+        /* fall through */
+    case UNSBI_KIND_LOWER32:
+        size = sizeof(int32_t);
+        break;
+#if UNSB_DETAILS
+    case UNSBI_KIND_TIME:
+        if (size != 0)
+            given = unsbi_time(client, size, &value);
+        size = sizeof value;
+        break;
+#endif
+    default: /* UNSBI_KIND_INT64 */
+        size = sizeof value;
+        break;
+    }
+    if (!given)
+        return;
+    from = (const uint8_t *)&value; /* its lower bytes */
+    if (unsbi_byte_at(0, 2) != 0)
+        from += sizeof value - size;
+    memcpy(unsbi_place(client, field), from, size);
+    client->result->given = (uint16_t)(client->result->given | field->arg);
 }
 
+#if UNSB_NUMBERS
 /* A number where a text is expected: its digits. */
 static void unsbi_number_text(unsb_client *client, const unsbi_field *field)
 {
@@ -4156,6 +4261,7 @@ static void unsbi_number_text(unsb_client *client, const unsbi_field *field)
     json->text_size = (size_t)(digits + sizeof digits - json->text);
     unsbi_text(client, field, true);
 }
+#endif
 
 static int unsbi_output(unsb_client *client, const unsbi_field *field, bool is_text, bool fresh)
 {
@@ -4176,7 +4282,7 @@ static int unsbi_output(unsb_client *client, const unsbi_field *field, bool is_t
 }
 
 /* A value of a known field that is no container, or a piece of it. */
-static int unsbi_value(unsb_client *client, const unsbi_field *field, int event, bool fresh)
+UNSBI_CALLED int unsbi_value(unsb_client *client, const unsbi_field *field, int event, bool fresh)
 {
     bool is_text = event == UNSB_JSON_STRING;
 
@@ -4185,8 +4291,10 @@ static int unsbi_value(unsb_client *client, const unsbi_field *field, int event,
     switch (field->kind & 0x7F) {
     case UNSBI_KIND_TEXT:
     case UNSBI_KIND_REFUSAL:
+#if UNSB_NUMBERS
         if (event == UNSB_JSON_NUMBER)
             unsbi_number_text(client, field);
+#endif
         /* fall through */
     case UNSBI_KIND_ID:
     case UNSBI_KIND_OTHER_ID:
@@ -4273,7 +4381,7 @@ static void unsbi_key(unsb_client *client, uint8_t within, bool fresh)
 }
 
 /* What a container is that begins, or UNSBI_IN_NOTHING if it is not known there. */
-static uint8_t unsbi_container(unsb_client *client, uint8_t within, bool array)
+UNSBI_CALLED uint8_t unsbi_container(unsb_client *client, uint8_t within, bool array)
 {
     const unsbi_field *field = client->u.rx.field;
     uint8_t what = UNSBI_IN_NOTHING;
@@ -4329,6 +4437,7 @@ static int unsbi_container_ends(unsb_client *client, uint8_t within)
 {
     int rc = UNSB_OK;
 
+    (void)within;
 #if UNSB_LISTS
     if (within == UNSBI_IN_ITEM)
         rc = unsbi_item(client);
@@ -4531,7 +4640,7 @@ static void unsbi_start_request(unsb_client *client)
     unsbi_enter(client, UNSBI_MEASURE);
 }
 
-static void unsbi_pause(unsb_client *client, uint32_t ms)
+UNSBI_CALLED void unsbi_pause(unsb_client *client, uint32_t ms)
 {
     client->pause_ms = ms;
     unsbi_enter(client, UNSBI_PAUSE);
@@ -4558,10 +4667,12 @@ UNSBI_CALLED uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pau
 }
 #endif
 
+#if UNSB_RETRIES || UNSB_JOBS
 UNSBI_CALLED uint32_t unsbi_total_left(const unsb_client *client)
 {
     return unsbi_left(client->limit_ms, client->started_ms, unsbi_now(client));
 }
+#endif
 
 #if UNSB_RETRIES || UNSB_JOBS
 /* May the request be sent again, and is it worth it? Only where the service cannot have started it,
@@ -4782,7 +4893,8 @@ static int unsbi_judge(unsb_client *client)
         rc = UNSB_E_RESPONSE;
     if (rc == UNSB_OK)
         rc = client->u.rx.fault;
-    if (rc == UNSB_OK && (op & UNSBI_OP_JOB) != 0 && r->job_id[0] == '\0' && !unsbi_is_over(client))
+    if (rc == UNSB_OK && (op & UNSBI_OP_JOB) != 0 &&
+        (!UNSB_JOBS || r->job_id[0] == '\0') && !unsbi_is_over(client))
         rc = UNSB_E_RESPONSE;
     if ((r->given & UNSB_GIVEN_SUCCESS) == 0)
         r->success = (r->status == UNSB_STATUS_COMPLETED || r->status <= UNSB_STATUS_UNKNOWN) &&
@@ -4798,11 +4910,12 @@ static int unsbi_response_over(unsb_client *client, bool spare)
     uint16_t op = client->op->flags;
     int rc = unsbi_status_error(client);
 
-    if ((client->http.flags & UNSB_HTTP_CLOSE) != 0 || client->config.no_keep_alive || spare)
+    if ((client->http.flags & UNSB_HTTP_CLOSE) != 0 || spare || client->config.no_keep_alive)
         client->flags |= UNSBI_UNUSABLE;
     if (rc == UNSB_OK && (!UNSB_REQUEST || (op & UNSBI_OP_RAW) == 0))
         rc = unsbi_judge(client);
-    else if (UNSB_KEYS && (op & UNSBI_OP_KEY) != 0 && (client->result->given & UNSB_GIVEN_SUCCESS) != 0)
+    else if (UNSB_KEYS && (op & UNSBI_OP_KEY) != 0 &&
+             (client->result->given & UNSB_GIVEN_SUCCESS) != 0)
         rc = UNSB_OK;
     return unsbi_over(client, rc);
 }
@@ -5042,7 +5155,7 @@ static int unsbi_step_pause(unsb_client *client)
     return UNSB_PENDING;
 }
 
-UNSBI_CALLED int unsbi_step(unsb_client *client)
+static int unsbi_step(unsb_client *client)
 {
     switch (client->state) {
     case UNSBI_MEASURE:
@@ -5069,7 +5182,7 @@ static int unsbi_timed_out(unsb_client *client)
 }
 
 /* Ends the operation at once, whatever might be tried again. */
-UNSBI_CALLED int unsbi_stop(unsb_client *client, int rc)
+static int unsbi_stop(unsb_client *client, int rc)
 {
     unsbi_disconnect(client);
     return unsbi_end(client, rc);
@@ -5250,7 +5363,7 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
 
 static bool unsbi_has_source(const unsb_source *source)
 {
-    return source->data != NULL || UNSBI_READ(source) != NULL;
+    return source->data != NULL || source->read != NULL;
 }
 
 #if UNSB_FILES
@@ -5280,7 +5393,7 @@ static bool unsbi_is_filename(const char *name)
 }
 
 /* The name of a file, given or by its index; `digits` has 21 characters of room for that. */
-static const char *unsbi_file_name(const unsb_file *files, size_t i, char *digits)
+UNSBI_CALLED const char *unsbi_file_name(const unsb_file *files, size_t i, char *digits)
 {
     if (files[i].name != NULL)
         return files[i].name;
@@ -5318,7 +5431,6 @@ UNSBI_APART int unsbi_check_files(const unsb_program *program)
 }
 #endif
 
-#if UNSB_EXTRA
 /* Is a text a list of JSON members, one at least, without the braces? It is read a character at
  * a time, as the reader unescapes where it reads. */
 UNSBI_APART bool unsbi_is_members(const char *text)
@@ -5344,15 +5456,17 @@ UNSBI_APART bool unsbi_is_members(const char *text)
     } while (event == UNSB_JSON_NUMBER);
     return event == UNSB_JSON_OBJECT_END;
 }
-#endif
 
 UNSBI_APART int unsbi_check_program(const unsb_program *program)
 {
+#if UNSB_SETTINGS
     size_t i;
     const char *p;
+#endif
 
     if (program->code.size == 0 || !unsbi_has_source(&program->code))
         return UNSB_E_NO_CODE;
+#if UNSB_SETTINGS
     if (program->ttl_s > 900)
         return UNSB_E_TTL;
     if (program->vcpu > 8)
@@ -5369,6 +5483,7 @@ UNSBI_APART int unsbi_check_program(const unsb_program *program)
             if (*p == '=')
                 return UNSB_E_ENV_NAME;
     }
+#endif
     return UNSB_OK;
 }
 
@@ -5434,7 +5549,11 @@ static int unsbi_begin_program(unsb_client *client, const unsbi_op *op, const un
         rc = unsbi_check_program(program);
     if (rc != UNSB_OK)
         return rc;
-    client->ttl_s = program->ttl_s != 0 ? program->ttl_s : UNSBI_TTL_S;
+    client->ttl_s = UNSBI_TTL_S;
+#if UNSB_SETTINGS
+    if (program->ttl_s != 0)
+        client->ttl_s = program->ttl_s;
+#endif
     return unsbi_begin(client, op, program, result, client->config.total_timeout_ms, 0);
 }
 
@@ -5450,10 +5569,8 @@ static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const un
         else
             rc = unsbi_check_files(program);
 #endif
-#if UNSB_EXTRA
         if (rc == UNSB_OK && program->extra != NULL && !unsbi_is_members(program->extra))
             rc = UNSB_E_EXTRA;
-#endif
     }
     return rc != UNSB_OK ? rc : unsbi_begin_program(client, op, program, result);
 }
@@ -5468,10 +5585,8 @@ UNSBI_CALLED int unsbi_begin_run(unsb_client *client, const unsbi_op *op,
     if (program != NULL && program->file_count != 0)
         return UNSB_E_ARGUMENT;
 #endif
-#if UNSB_EXTRA
     if (program != NULL && program->extra != NULL)
         return UNSB_E_ARGUMENT;
-#endif
     return unsbi_begin_program(client, op, program, result);
 }
 #endif
@@ -5539,7 +5654,8 @@ UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_res
 {
     static const char target[] = "/run" UNSBI_RUN_QUERY;
     static const unsbi_op op = {"POST", "text/plain", target, "%C", unsbi_run_field,
-                                &unsbi_outcome_fields, NULL, UNSBI_WAIT_OP, UNSBI_OP_JOB | UNSBI_OP_RUNS};
+                                &unsbi_outcome_fields, NULL, UNSBI_WAIT_OP,
+                                UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
     return unsbi_begin_run(client, &op, program, result);
 }

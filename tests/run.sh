@@ -102,7 +102,7 @@ make_ca "$UNSB_TEST_PKI" && make_cert "$UNSB_TEST_PKI" localhost "DNS:localhost,
     die "no certificates"
 BUILD=${UNSB_BUILD:-$ROOT/tests/build}
 SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts"
+parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts test_smallest"
 client="test_request test_client test_faults"
 answers="test_dialects test_tolerance test_exchange"
 alike="test_diff" # builds both variants itself

@@ -50,9 +50,16 @@ for file in declarations implementation hostile unused_static; do
     done
 done
 
+none="-DUNSB_FILES=0 -DUNSB_ARTIFACTS=0 -DUNSB_SETTINGS=0 -DUNSB_NUMBERS=0 -DUNSB_DETAILS=0"
+none="$none -DUNSB_RETRIES=0 -DUNSB_UTF8=0 -DUNSB_JOBS=0 -DUNSB_REQUEST=0"
 for options in -DUNSB_SIGNING=0 -DUNSB_ERROR_TEXT=0 -DUNSB_SMALL=0 -DUNSB_SMALL=1 \
     -DUNSB_JSON_DEPTH=8 -DUNSB_JSON_DEPTH=248 -DUNSB_HTTP_HEAD_LIMIT=256 \
-    -DUNSB_HTTP_HEAD_LIMIT=65535 "-DUNSB_SIGNING=0 -DUNSB_ERROR_TEXT=0 -DUNSB_SMALL=1" \
+    -DUNSB_HTTP_HEAD_LIMIT=65535 -DUNSB_FILES=0 -DUNSB_ARTIFACTS=0 -DUNSB_SETTINGS=0 \
+    -DUNSB_NUMBERS=0 -DUNSB_DETAILS=0 -DUNSB_RETRIES=0 -DUNSB_UTF8=0 -DUNSB_JOBS=0 -DUNSB_LISTS=0 \
+    -DUNSB_KEYS=0 -DUNSB_RUN=0 -DUNSB_REQUEST=0 "-DUNSB_FILES=0 -DUNSB_JOBS=0 -DUNSB_REQUEST=0" \
+    "-DUNSB_ARTIFACTS=0 -DUNSB_DETAILS=0 -DUNSB_RETRIES=0" "-DUNSB_NUMBERS=0 -DUNSB_SETTINGS=0" \
+    "-DUNSB_JOBS=0 -DUNSB_RUN=0 -DUNSB_UTF8=0 -DUNSB_LISTS=0" "$none" \
+    "-DUNSB_SIGNING=0 -DUNSB_ERROR_TEXT=0 -DUNSB_SMALL=1" \
     -funsigned-char -fshort-enums "-Os -Wconversion" "-O3" "-O0"; do
     for cc in "gcc -std=c99" "clang -std=c99" "g++ -x c++ -std=c++11" "clang++ -x c++ -std=c++11"; do
         compile implementation "$cc $options" compile/implementation.c
@@ -86,11 +93,14 @@ compile_all
 
 # an option given wrongly says so
 for bad in -DUNSB_STATIC=1 -DUNSB_JSON_DEPTH=7 -DUNSB_JSON_DEPTH=249 -DUNSB_HTTP_HEAD_LIMIT=255 \
-    -DUNSB_HTTP_HEAD_LIMIT=65536 -DUNSB_SIGNING= -DUNSB_SMALL= -DUNSB_STATIC=; do
+    -DUNSB_HTTP_HEAD_LIMIT=65536 -DUNSB_SIGNING= -DUNSB_SMALL= -DUNSB_STATIC= \
+    "-DUNSB_DETAILS=0 -DUNSB_LISTS=1" "-DUNSB_NUMBERS=0 -DUNSB_DETAILS=1" \
+    "-DUNSB_SETTINGS=0 -DUNSB_RUN=1"; do
     : >"$OUT/log"
     file=declarations
     case $bad in *SIGNING*|*SMALL*) file=implementation ;; esac
-    ! gcc -std=c99 $INC "$bad" -c compile/$file.c -o "$OUT/object.o" 2>/dev/null
+    # shellcheck disable=SC2086
+    ! gcc -std=c99 $INC $bad -c compile/$file.c -o "$OUT/object.o" 2>/dev/null
     verdict "refused: $bad"
 done
 
@@ -115,6 +125,8 @@ gcc $INC -c compile/implementation.c -o "$OUT/impl.o" &&
 verdict "same UNSB_JSON_DEPTH links"
 ! gcc $INC -DUNSB_JSON_DEPTH=64 compile/depth_user.c "$OUT/impl.o" -o "$OUT/depth" 2>/dev/null
 verdict "another UNSB_JSON_DEPTH does not link"
+! gcc $INC -DUNSB_ARTIFACTS=0 compile/depth_user.c "$OUT/impl.o" -o "$OUT/depth" 2>/dev/null
+verdict "other options do not link"
 
 # what the implementation needs, and that it has no variables
 for cc in "gcc -std=c99" "clang -std=c99"; do
