@@ -108,7 +108,7 @@
  * A client (unsb_client) has one connection and carries out one operation at a time. What you
  * place:
  *
- *     unsb_client    the state, 280 to 400 bytes
+ *     unsb_client    the state, 280 to 390 bytes
  *     I/O buffer     128 bytes or more; requests leave from it, responses arrive in it
  *     unsb_program   what to run: pointers to your own strings and sources
  *     unsb_result    where the outcome goes
@@ -241,11 +241,11 @@
  *
  * No function allocates. There are no variables outside of structs, and no recursion.
  *
- *     unsb_client       288 bytes on Cortex-M, 392 on x86-64
+ *     unsb_client       288 bytes on Cortex-M, 384 on x86-64
  *     unsb_result       around 550 bytes; most of them are the texts at its end
  *     I/O buffer        128 bytes or more. Each send and recv moves up to a buffer-full: 512 to
  *                       2048 suit a microcontroller, 16384 (a TLS record) suit a desktop
- *     stack             390 bytes on Cortex-M, 640 on x86-64, at the deepest, plus what the
+ *     stack             430 bytes on Cortex-M, 620 on x86-64, at the deepest, plus what the
  *                       transport and your callbacks take
  *
  * `sh tests/bench.sh ram` measures them.
@@ -4075,7 +4075,7 @@ UNSBI_CALLED void unsbi_fault(unsb_client *client, int error)
 
 #if UNSB_ARTIFACTS
 /* A piece of an artifact, in base64. */
-UNSBI_CALLED int unsbi_content(unsb_client *client, bool fresh)
+static int unsbi_content(unsb_client *client, bool fresh)
 {
     unsb_base64 *base64 = &client->u.rx.u.base64;
     /* it lies in the I/O buffer or in the reader, and may be overwritten */
