@@ -245,7 +245,7 @@
  *     unsb_result       around 550 bytes; most of them are the texts at its end
  *     I/O buffer        128 bytes or more. Each send and recv moves up to a buffer-full: 512 to
  *                       2048 suit a microcontroller, 16384 (a TLS record) suit a desktop
- *     stack             430 bytes on Cortex-M, 620 on x86-64, at the deepest, plus what the
+ *     stack             430 bytes on Cortex-M, 600 on x86-64, at the deepest, plus what the
  *                       transport and your callbacks take
  *
  * `sh tests/bench.sh ram` measures them.
@@ -309,18 +309,18 @@
  * tests/bench.sh flash):
  *
  *     UNSB_FILES        556    568   input files
- *     UNSB_ARTIFACTS    899   1029   compiled artifacts
+ *     UNSB_ARTIFACTS    893   1023   compiled artifacts
  *     UNSB_SETTINGS     370   1006   env, network, ttl_s, vcpu; and unsb_run
- *     UNSB_NUMBERS     1411   1986   64-bit numbers, fractions, exponents; and UNSB_DETAILS
+ *     UNSB_NUMBERS     1417   1992   64-bit numbers, fractions, exponents; and UNSB_DETAILS
  *     UNSB_DETAILS     1047   1622   times, languages, modes, limits; lists and keys
  *     UNSB_RETRIES      331    323   retries; early answers
  *     UNSB_UTF8         285    285   checks of UTF-8
- *     UNSB_JOBS         787   1284   jobs
- *     UNSB_LISTS        251    516   unsb_job_list, unsb_languages
- *     UNSB_KEYS          87    373   unsb_key_validate
+ *     UNSB_JOBS         783   1280   jobs
+ *     UNSB_LISTS        253    518   unsb_job_list, unsb_languages
+ *     UNSB_KEYS          89    375   unsb_key_validate
  *     UNSB_RUN           60    696   unsb_run, unsb_run_async
  *     UNSB_REQUEST      254   1085   unsb_request
- *     all of these     5133   7527
+ *     all of these     5123   7517
  *
  * ======================================================================
  * 12. LIMITS
@@ -2677,6 +2677,7 @@ static const uint32_t unsbi_sha256_k[64] = {
     0x748F82EEu, 0x78A5636Fu, 0x84C87814u, 0x8CC70208u, 0x90BEFFFAu, 0xA4506CEBu, 0xBEF9A3F7u,
     0xC67178F2u};
 
+#if UNSB_SMALL
 static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
 {
     uint32_t w[16], s[8], t1, t2;
@@ -2705,6 +2706,52 @@ static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
     for (i = 0; i < 8; i++)
         hash[i] += s[i];
 }
+#else
+/* One round. The names of the state change places instead of their values: h is the next one's a.
+ * A rotation of a sum of rotations takes less than each of them alone. */
+#define UNSBI_SHA256_ROUND(a, b, c, d, e, f, g, h, at)                                             \
+    h += w[j + at] + unsbi_sha256_k[i + j + at] + (g ^ (e & (f ^ g))) +                            \
+         unsbi_rotate(e ^ unsbi_rotate(e ^ unsbi_rotate(e, 14), 5), 6);                            \
+    d += h;                                                                                        \
+    h += ((a & b) | (c & (a | b))) +                                                               \
+         unsbi_rotate(a ^ unsbi_rotate(a ^ unsbi_rotate(a, 9), 11), 2)
+
+static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
+{
+    uint32_t a = hash[0], b = hash[1], c = hash[2], d = hash[3];
+    uint32_t e = hash[4], f = hash[5], g = hash[6], h = hash[7], w[16];
+    unsigned i, j;
+
+    for (i = 0; i < 16; i++, block += 4)
+        w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 |
+               block[3];
+    for (i = 0; i < 64; i += 16) {
+        for (j = 0; i != 0 && j < 16; j++) {
+            uint32_t x = w[(j + 1) & 15], y = w[(j + 14) & 15];
+            w[j] += w[(j + 9) & 15] + (unsbi_rotate(x, 7) ^ unsbi_rotate(x, 18) ^ x >> 3) +
+                    (unsbi_rotate(y, 17) ^ unsbi_rotate(y, 19) ^ y >> 10);
+        }
+        for (j = 0; j < 16; j += 8) {
+            UNSBI_SHA256_ROUND(a, b, c, d, e, f, g, h, 0);
+            UNSBI_SHA256_ROUND(h, a, b, c, d, e, f, g, 1);
+            UNSBI_SHA256_ROUND(g, h, a, b, c, d, e, f, 2);
+            UNSBI_SHA256_ROUND(f, g, h, a, b, c, d, e, 3);
+            UNSBI_SHA256_ROUND(e, f, g, h, a, b, c, d, 4);
+            UNSBI_SHA256_ROUND(d, e, f, g, h, a, b, c, 5);
+            UNSBI_SHA256_ROUND(c, d, e, f, g, h, a, b, 6);
+            UNSBI_SHA256_ROUND(b, c, d, e, f, g, h, a, 7);
+        }
+    }
+    hash[0] += a;
+    hash[1] += b;
+    hash[2] += c;
+    hash[3] += d;
+    hash[4] += e;
+    hash[5] += f;
+    hash[6] += g;
+    hash[7] += h;
+}
+#endif
 
 /* Takes the whole blocks of data[0..size); returns how many bytes that was. */
 static size_t unsbi_sha256_blocks(uint32_t hash[8], const uint8_t *data, size_t size)

@@ -135,6 +135,11 @@ class Bench:
             if re.search(r'\| \d', line):
                 say('%s - README.md: %s' % ('ok' if line in readme else 'not ok', line))
                 good = good and line in readme
+        for name, row in report['flash']['ours']['m0plus']['saved'].items():
+            line = ' *     %-15s %5d  %5d' % (name, row['execute'], row['operations'])
+            right = line in self.header.text
+            say('%s - the manual:%s' % ('ok' if right else 'not ok', line[2:]))
+            good = good and right
         return good
 
     # ---- growth ----
@@ -179,6 +184,10 @@ def show_flash(report):
         sections += [s for s in programs[name]['sections'] if s not in sections]
     table(['section'] + shown, [[s] + [number(programs[n]['sections'].get(s)) for n in shown]
                                 for s in sections])
+    say('\n   what options save that are set to 0, on Cortex-M0+\n')
+    table(['option', 'execute', 'operations'],
+          [[name, number(row['execute']), number(row['operations'])]
+           for name, row in report['ours']['m0plus']['saved'].items()])
     say('\n   besides, from the C library and the compiler\'s runtime, for everything.full\n')
     for target in targets:
         helpers = report['ours'][target]['programs']['everything.full']['helpers']
@@ -270,6 +279,7 @@ def markdown(report):
         ours, peers = report['flash']['ours'], report['flash']['peers']
         titles = [('execute.bare', '`unsb_execute` alone'), ('operations.bare', 'every operation'),
                   ('everything.full', 'every function, with signing and error texts'),
+                  ('smallest.bare', 'smallest useful: `unsb_execute`, each option off'),
                   ('http', 'HTTP decoder alone'), ('json-reader', 'JSON reader alone'),
                   ('json-writer', 'JSON writer alone'), ('base64', 'base64 alone')]
         rows(['flash, bytes'] + [e['title'] for e in ours.values()],

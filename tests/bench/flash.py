@@ -24,6 +24,11 @@ OPTIONS = {  # of the programs that use a client
     'texts': ['-DUNSB_SIGNING=0', '-DUNSB_ERROR_TEXT=1'],
     'full': ['-DUNSB_SIGNING=1', '-DUNSB_ERROR_TEXT=1'],
 }
+# what each of these saves that is set to 0 (with what else must be), and all of them together
+LEFT_OUT = {'UNSB_FILES': [], 'UNSB_ARTIFACTS': [], 'UNSB_SETTINGS': [], 'UNSB_NUMBERS': [],
+            'UNSB_DETAILS': [], 'UNSB_RETRIES': [], 'UNSB_UTF8': [], 'UNSB_JOBS': [],
+            'UNSB_LISTS': [], 'UNSB_KEYS': [], 'UNSB_RUN': [], 'UNSB_REQUEST': []}
+SMALLEST = ['-D%s=0' % name for name in LEFT_OUT]
 # peer: (sources, flags, includes, functions used, stubs, what it is compared with, what it is)
 PEERS = {
     'picohttpparser': (['picohttpparser/picohttpparser.c'], ['-Ipicohttpparser'],
@@ -171,6 +176,25 @@ def programs(header):
     }
 
 
+def measure_variant(header, source, build, target, name, defines):
+    """The library built with some options, as far as these leave the functions there."""
+    title, compiler, flags, _ = TARGETS[target]
+    directory = os.path.join(build, 'flash', target)
+    base = [compiler] + flags + FLAGS + ['-std=c99', '-I' + source] + OPTIONS['bare'] + defines
+    library = '%s/library_%s.o' % (directory, name)
+    run(base + ['-c', directory + '/library.c', '-o', library])
+    declared = run(base + ['-E', '-P', directory + '/library.c'])
+    found = {}
+    for program in ('execute', 'operations'):
+        functions = [f for f in programs(header)[program][0]
+                     if re.search(r'\b%s(_\d+_\d+)?\(' % f, declared)]
+        path = '%s/use_%s_%s' % (directory, program, name)
+        use(path + '.c', ['unsandbox.h'], functions)
+        run(base + ['-w', '-c', path + '.c', '-o', path + '.o'])
+        found[program] = Linked(target, [path + '.o', library], path + '.elf').size([library])
+    return found
+
+
 def measure_target(header, source, build, target):
     title, compiler, flags, _ = TARGETS[target]
     directory = os.path.join(build, 'flash', target)
@@ -195,7 +219,17 @@ def measure_target(header, source, build, target):
                           'constants_in_ram': linked.constants_in_ram([library]),
                           'sections': linked.by_section(header, [library]),
                           'helper_bytes': sum(helpers.values()), 'helpers': helpers}
-    return {'title': title, 'programs': dict(sorted(found.items()))}
+    left = measure_variant(header, source, build, target, 'smallest', SMALLEST)
+    found['smallest.bare'] = {'bytes': left['execute'], 'constants_in_ram': 0, 'sections': {},
+                              'helper_bytes': 0, 'helpers': {}}
+    saved = {}
+    if target == 'm0plus':
+        for name, defines in list(LEFT_OUT.items()) + [('all of these', SMALLEST)]:
+            if name in LEFT_OUT:
+                defines = ['-D%s=0' % name] + defines
+            less = measure_variant(header, source, build, target, name.replace(' ', '_'), defines)
+            saved[name] = {p: found[p + '.bare']['bytes'] - less[p] for p in less}
+    return {'title': title, 'programs': dict(sorted(found.items())), 'saved': saved}
 
 
 def measure_ours(header, source, build):
