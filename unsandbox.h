@@ -5989,7 +5989,9 @@ UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint1
  *          and a lenient reader, unsb_drop(), codes VCPU, EXTRA, HEADER, CHALLENGE, CLOCK,
  *          JOB_LOST. Changed: a job's time in a list is in created_at, too; total_timeout_ms
  *          needs now_ms; an execution of which nothing is told is UNSB_E_RESPONSE; unsb_artifact
- *          has other members; a transport's table has a seventh member, drop.
+ *          has other members; a transport's table has a seventh member, drop; digits that a JSON
+ *          number's mantissa has no room for are dropped at once, and its exponent has 32 bits.
+ *          Smaller: options that leave out what is not needed. Gone: UNSB_SIMD.
  *
  *   0.1.0  The first version: every operation of the API, blocking and non-blocking; bearer and
  *          signed requests.
