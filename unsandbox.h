@@ -2079,10 +2079,11 @@ static void unsbi_json_quoted(unsb_json_writer *w, const char *text, size_t size
         e.out = piece;
         e.in_end = piece + sizeof piece;
         e.in = e.in_end - n;
-        memcpy(piece + sizeof piece - n, in, n);
+        memcpy((uint8_t *)e.in, in, n);
         e.last = n == size;
         rc = unsbi_encode(&e, unsbi_encode_json);
-        unsbi_json_put(w, (const char *)piece, (size_t)(e.out - piece));
+        /* SDCC's Z80 fails to subtract an automatic array's address */
+        unsbi_json_put(w, (const char *)piece, sizeof piece - (size_t)(e.in_end - e.out));
         n -= (size_t)(e.in_end - e.in);
         in += n;
         size -= n;
@@ -4443,8 +4444,8 @@ UNSBI_CALLED uint8_t unsbi_container(unsb_client *client, uint8_t within, bool a
             what = field->arg;
         if (field->kind == UNSBI_KIND_REFUSAL)
             what = UNSBI_IN_REFUSAL;
-        if (field->kind == UNSBI_KIND_OUTPUT)
-            (void)unsbi_output(client, field, false, false);
+        if (field->kind == UNSBI_KIND_OUTPUT && field->arg != 0)
+            unsbi_fault(client, UNSB_E_RESPONSE);
     }
     if (array != (what == UNSBI_IN_ITEMS || what == UNSBI_IN_ARTIFACTS))
         what = UNSBI_IN_NOTHING;
