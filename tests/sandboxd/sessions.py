@@ -32,8 +32,9 @@ SHELLS = ("bash", "sh", "zsh")
 _FOREVER = 20 * 86400.0  # what `ttl` 0 means; more does not fit into a poll's milliseconds
 _END_SECONDS = 15.0
 _FIELDS = ("network_mode", "ttl", "shell", "multiplexer", "vcpu", "input_files")
-# Without `command` a syntax error in what is read would end a POSIX shell.
-_LINE = "command . %s >%s 2>%s </dev/null; command echo %d $? >%s\n"
+# Without `command` a syntax error in what is read would end a POSIX shell. In zsh it would not, and
+# `command` means a program there, never a builtin.
+_LINE = "%s . %s >%s 2>%s </dev/null; %s echo %d $? >%s\n"
 
 
 class Session:
@@ -101,7 +102,8 @@ class Session:
                      for kind in ("command", "out", "err")]
             with open(paths[0], "xb") as handle:
                 handle.write(command + b"\n")
-            line = _LINE % (*map(shlex.quote, paths), self._number,
+            builtin = "builtin" if self.shell == "zsh" else "command"
+            line = _LINE % (builtin, *map(shlex.quote, paths), builtin, self._number,
                             shlex.quote(self._results_path))
             os.write(self._requests, line.encode("utf-8"))
             exit_code = self._await(paths[1:])
