@@ -82,8 +82,8 @@
  *     unsb_bearssl_config secure = {.inner = unsb_posix_transport(&tcp),
  *                                   .buffer = records, .buffer_size = sizeof records};
  *     unsb_config config = {.api_key = "unsb-pk-...", .secret_key = "unsb-sk-...",
- *                           .unix_time = unsb_posix_unix_time, .now_ms = unsb_posix_now_ms,
- *                           .buffer = buffer, .buffer_size = sizeof buffer};
+ *                           .buffer = buffer, .buffer_size = sizeof buffer,
+ *                           .now_ms = unsb_posix_now_ms, .unix_time = unsb_posix_unix_time};
  *     unsb_program program = {.language = "python", .code = unsb_text("print(6 * 7)")};
  *     unsb_result result = {.out = unsb_into(text, sizeof text)};
  *     int rc = unsb_bearssl_load_pem(&trust, NULL);
@@ -164,7 +164,9 @@
  *     rc = unsb_poll(&client);
  *
  * The arguments of the operation (program, result, and all they point to) must stay in place until
- * it is over. unsb_abort() ends it early.
+ * it is over. unsb_abort() ends it early. What ends a blocking call early, from a signal handler,
+ * an ISR or another thread, is a function of the port's: unsb_posix_interrupt() and its like. The
+ * call returns UNSB_E_ABORTED.
  *
  * ======================================================================
  * 5. ERRORS, AND WHAT THEY MEAN
@@ -209,8 +211,9 @@
  * handshake and the service's refusals (-70 to -76, -78, -79) say that it has not.
  *
  * Callbacks (sources, sinks, ports) may return codes of their own, UNSB_E_USER or below, which come
- * back unchanged. After any error or abort the client is usable; the next operation opens a new
- * connection where the old one was left in the middle of something.
+ * back unchanged; whatever else a source or sink returns is UNSB_E_SOURCE or UNSB_E_SINK. After any
+ * error or abort the client is usable; the next operation opens a new connection where the old one
+ * was left in the middle of something.
  *
  * ======================================================================
  * 6. TIME
@@ -430,6 +433,13 @@
 #endif
 #endif
 
+/* A hook for development, of no cost where it is not defined (in the file of the implementation):
+ * UNSB_TRACE(client, what, text, size), a statement. `what` is '=' for a state (what the client
+ * goes on to do: "connect", "send" ...), '>' for a piece of the head that is sent, '<' for one of
+ * the head that comes, interim ones and the end of its last line included; `text` has `size` bytes
+ * and no NUL, and lives until the hook returns. Keys, signatures and the values of
+ * unsb_call.headers are three asterisks in it; bodies do not come. */
+
 /* How deeply JSON may nest: 8 to 248. It sets the size of a reader and so of a client. */
 #ifndef UNSB_JSON_DEPTH
 #define UNSB_JSON_DEPTH 32
@@ -539,7 +549,7 @@ extern "C" {
     X(FILENAME_TWICE, -13, "two input files have the same name")                                   \
     X(ENV_NAME, -14, "an environment variable's name is empty or contains '='")                    \
     X(UTF8, -15, "a text that must be UTF-8 is not")                                               \
-    X(HEADER_BYTE, -16, "a key, host, method, path or field has a byte that it may not have") \
+    X(HEADER_BYTE, -16, "a key, method, path or field has a byte that it may not have")           \
     X(SOURCE, -17, "a source ended early or changed while it was read")                            \
     X(SINK, -18, "a callback refused the data")                                                    \
     X(NO_CLOCK, -19, "this needs a clock (now_ms or unix_time) in the configuration")              \
@@ -549,6 +559,10 @@ extern "C" {
     X(VCPU, -23, "vcpu is outside 1 to 8")                                                         \
     X(EXTRA, -24, "extra is not a list of JSON members")                                           \
     X(HEADER, -25, "a header field of the call is one that the library writes itself")             \
+    X(SCHEME, -26, "the URL does not begin with https:// (or http://, where that will do)")        \
+    X(HOST, -27, "the host is no name or IP address; a URL goes through unsb_url_split")           \
+    X(URL, -28, "the URL has a path or a user, or a port that is not 1 to 65535")                  \
+    X(CLIENT, -29, "the client is not set up: unsb_init was not called, failed, or it is closed")  \
     X(RESOLVE, -30, "the host name could not be resolved")                                         \
     X(CONNECT, -31, "no connection to the host could be made")                                     \
     X(TIMEOUT, -32, "a time limit passed")                                                         \
@@ -700,9 +714,9 @@ typedef struct unsb_config {
 
 /* ---- bytes to send ----
  * Memory (`data` and `size`), or `read` with `size` known beforehand: read(context, offset, buffer,
- * size) stores 1 to `size` bytes from `offset` and returns how many, or an error (<= 0: 0 becomes
- * UNSB_E_SOURCE, a negative code is returned unchanged). It is read by offset because each byte is
- * asked for at least twice: once to be checked and counted, once to be sent. */
+ * size) stores 1 to `size` bytes from `offset` and returns how many, or an error: UNSB_E_USER or
+ * below comes back unchanged, 0 and all else become UNSB_E_SOURCE. It is read by offset because
+ * each byte is asked for at least twice: once to be checked and counted, once to be sent. */
 typedef struct unsb_source {
     const void *data;
     unsb_size size;
@@ -713,9 +727,9 @@ typedef struct unsb_source {
 /* ---- where bytes go ----
  * Memory, a sink, both, or neither (then they are only counted). Memory is always NUL-terminated
  * within `capacity`; what does not fit is dropped, so size >= capacity says that it was cut. The
- * sink gets each piece as it arrives, in order; a result other than 0 stops the operation with that
- * code (UNSB_E_SINK where it is positive). Should the service give the same field again (a
- * duplicate key: the last one wins), the sink is called with `size` 0: start over. */
+ * sink gets each piece as it arrives, in order; a result other than 0 stops the operation, with
+ * that code if it is UNSB_E_USER or below, else with UNSB_E_SINK. Should the service give the same
+ * field again (a duplicate key: the last one wins), it is called with size 0: start over. */
 typedef struct unsb_output {
     char *data;
     size_t capacity;
@@ -819,7 +833,7 @@ typedef struct unsb_result {
     /* set by the caller, kept from call to call */
     unsb_output out;           /* the program's stdout; for unsb_request() the response body */
     unsb_output err;           /* the program's stderr */
-    /* Callbacks return 0, or an error that stops the operation. */
+    /* Callbacks return 0, or what stops the operation, as a sink does. */
 #if UNSB_ARTIFACTS
     unsb_output artifact_name; /* memory for the filename of the artifact that is arriving */
     int (*on_artifact)(void *context, const unsb_artifact *artifact); /* NULL: they are passed over
@@ -1001,6 +1015,10 @@ UNSB_API void unsb_json_reader_init(unsb_json_reader *reader);
  * UNSB_E_JSON_UTF8. Strings are unescaped in place: `data` is written to,
  * but only where it has been used, and `text` lies in it (or in the reader) until the next call. */
 UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, size_t *used);
+/* The same for text that must stay as it is: up to `scratch_size` bytes (1 or more) of it are
+ * copied to `scratch` and read there. UNSB_JSON_MORE: go on with what is left. */
+UNSB_API int unsb_json_read_copy(unsb_json_reader *reader, const char *data, size_t size,
+                                 size_t *used, char *scratch, size_t scratch_size);
 /* Passes a value over, unread and unjudged: no events come of it, strings may hold anything, and it
  * may nest as deep as it likes; only its brackets and quotes are followed. After the last piece of
  * an UNSB_JSON_KEY: the value of that key. After UNSB_JSON_OBJECT_BEGIN or _ARRAY_BEGIN: the rest
@@ -1012,6 +1030,12 @@ UNSB_API int unsb_json_read_end(unsb_json_reader *reader);
 /* The number just read, if it is a whole one (523, 523.0 and 5.23e2 are) and fits: UNSB_OK or
  * UNSB_E_JSON_NUMBER. */
 UNSB_API int unsb_json_integer(const unsb_json_reader *reader, int64_t *value);
+#if !defined(__SDCC)
+/* The number just read as floating point, which nothing else here uses: the nearest one where it
+ * has up to 15 digits and an exponent of up to 22, else off by no more than 1 in 10^13 or so; 0 or
+ * infinity beyond the range of double. */
+UNSB_API double unsb_json_double(const unsb_json_reader *reader);
+#endif
 
 /* ---- JSON writer (RFC 8259), through an unsb_output: to memory, piece by piece to a sink ---- */
 
@@ -1164,7 +1188,7 @@ UNSB_API unsb_output unsb_into(char *memory, size_t capacity);
  * stay until unsb_close(). Opens nothing. Errors, with the client unusable: UNSB_E_ARGUMENT (no
  * transport, no buffer, a blocking client without `wait`, a time-out over UNSB_FOREVER),
  * UNSB_E_BUFFER, UNSB_E_NO_KEY, UNSB_E_HEADER_BYTE, UNSB_E_NO_CLOCK (secret_key without unix_time,
- * total_timeout_ms without now_ms), UNSB_E_NO_SIGNING. */
+ * total_timeout_ms without now_ms), UNSB_E_NO_SIGNING, UNSB_E_HOST. */
 UNSB_API int unsb_init(unsb_client *client, const unsb_config *config);
 
 /* ---- operations ----
@@ -1175,10 +1199,11 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config);
  * else; errors that need no source to be read are returned at once. `result` is required.
  *
  * Every operation can return, besides what is listed with it: UNSB_E_ARGUMENT, UNSB_E_BUSY,
- * UNSB_E_HEADER_BYTE, UNSB_E_NO_CLOCK (before anything is sent); the transport's (RESOLVE, CONNECT,
- * TIMEOUT, CLOSED, IO, TLS ...); UNSB_E_HTTP to UNSB_E_RESPONSE (-50 to -64); the service's
- * answers, UNSB_E_BAD_REQUEST to UNSB_E_CLOCK (-70 to -79), with http_status, error, message and
- * retry_after_s in the result; UNSB_E_SINK or a callback's own code; UNSB_E_ABORTED.
+ * UNSB_E_CLIENT, UNSB_E_NO_CLOCK (before anything is sent; but for UNSB_E_BUSY the result is
+ * cleared then, too); the transport's (RESOLVE, CONNECT, TIMEOUT, CLOSED, IO, TLS ...); UNSB_E_HTTP
+ * to UNSB_E_RESPONSE (-50 to -64); the service's answers, UNSB_E_BAD_REQUEST to UNSB_E_CLOCK (-70
+ * to -79), with http_status, error, message and retry_after_s in the result; UNSB_E_SINK or a
+ * callback's own code; UNSB_E_ABORTED.
  *
  * After an error from -30 on, a program may or may not have run, unless retries tell otherwise: the
  * library itself sends a request again only where the service cannot have started it. */
@@ -1249,7 +1274,7 @@ UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_resul
 /* ---- control ---- */
 
 /* Carries the pending operation on by at most one call of the transport. Returns UNSB_PENDING, or
- * the outcome, also when asked again. */
+ * the outcome, also when asked again; UNSB_E_CLIENT: there is no client (unsb_init). */
 UNSB_API int unsb_poll(unsb_client *client);
 /* What a pending operation waits for: UNSB_READABLE and UNSB_WRITABLE, or 0 for time alone; and in
  * *timeout_ms (may be NULL) when to call unsb_poll() at the latest: 0: at once, there is more to
@@ -1267,11 +1292,14 @@ UNSB_API void unsb_drop(unsb_client *client);
 
 /* A sentence for a code, static and in ASCII; "" for an unknown one or with UNSB_ERROR_TEXT 0. */
 UNSB_API const char *unsb_error_text(int error);
+/* The service's word for a status: "completed" ...; "" for UNSB_STATUS_NONE and _UNKNOWN. */
+UNSB_API const char *unsb_status_text(unsb_status status);
 /* UNSB_VERSION of the implementation. */
 UNSB_API uint32_t unsb_version(void);
-/* Splits "https://host[:port][/]" (or http://) for a configuration: UNSB_OK, or UNSB_E_ARGUMENT if
- * it is something else or `host` is too small. An IPv6 address loses its brackets. *tls may be NULL
- * if only https will do. */
+/* Splits "https://host[:port][/]" (or http://; RFC 3986 section 3) for a configuration: UNSB_OK, or
+ * UNSB_E_SCHEME, UNSB_E_HOST (none, what may not be in one, or more than `host` has room for),
+ * UNSB_E_URL (a path, a query, a user; a port that is not 1 to 65535). An IPv6 address loses its
+ * brackets. `tls` may be NULL if only https will do. */
 UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint16_t *port,
                             bool *tls);
 
@@ -1490,11 +1518,15 @@ static size_t unsbi_plain_run(const uint8_t *data, size_t size)
     return i;
 }
 
+/* What a callback returned: 0 or a code of its own; one of the library's would tell a lie. */
+UNSBI_CALLED int unsbi_callback(int rc)
+{
+    return rc == 0 || rc <= UNSB_E_USER ? rc : UNSB_E_SINK;
+}
+
 /* Hands bytes to an output: memory, sink or both. */
 static int unsbi_output_put(unsb_output *out, const void *data, size_t size)
 {
-    int rc;
-
     if (out->capacity != 0 && out->size < out->capacity - 1) {
         size_t n = unsbi_min(size, out->capacity - 1 - (size_t)out->size);
         memcpy(out->data + out->size, data, n);
@@ -1503,15 +1535,19 @@ static int unsbi_output_put(unsb_output *out, const void *data, size_t size)
     out->size = size > (unsb_size)-1 - out->size ? (unsb_size)-1 : out->size + (unsb_size)size;
     if (out->write == NULL)
         return UNSB_OK;
-    rc = out->write(out->context, data, size);
-    return rc > 0 ? UNSB_E_SINK : rc;
+    return unsbi_callback(out->write(out->context, data, size));
 }
 
-UNSBI_CALLED void unsbi_clear_output(unsb_output *out)
+/* false: there is no memory, though it has a size */
+UNSBI_CALLED bool unsbi_clear_output(unsb_output *out)
 {
     out->size = 0;
-    if (out->capacity != 0)
-        out->data[0] = '\0';
+    if (out->capacity == 0)
+        return true;
+    if (out->data == NULL)
+        return false;
+    out->data[0] = '\0';
+    return true;
 }
 
 static int unsbi_output_restart(unsb_output *out)
@@ -1937,9 +1973,11 @@ static int unsbi_encode_base64(unsbi_encoding *e)
     /* each group brings the output one byte nearer to the input */
     unsbi_base64_groups(&e->in, unsbi_min((size_t)(e->in_end - e->in),
                                           (size_t)(e->in - e->out - 1) * 3), &e->out);
+    if (e->in == e->in_end)
+        return 0;
 #endif
     n = unsbi_min((size_t)(e->in_end - e->in), 3);
-    if (n == 0 || (n < 3 && !e->last))
+    if (n < 3 && !e->last)
         return 0;
     for (i = 0; i < n; i++)
         bits = bits << 8 | *e->in++;
@@ -2347,6 +2385,29 @@ UNSB_API int unsb_json_integer(const unsb_json_reader *reader, int64_t *value)
     return unsbi_integer(reader, true, value) ? UNSB_OK : UNSB_E_JSON_NUMBER;
 }
 
+#if !defined(__SDCC)
+/* In steps by 10^22, the last power of ten that a double holds exactly. 40 of them lead from any
+ * mantissa beyond the range. */
+UNSB_API double unsb_json_double(const unsb_json_reader *reader)
+{
+    double value = (double)reader->mantissa;
+#if UNSB_NUMBERS
+    bool tiny = reader->exponent < 0;
+    uint32_t left = tiny ? 0u - (uint32_t)reader->exponent : (uint32_t)reader->exponent;
+    int step;
+
+    for (step = 0; step < 40 && left != 0 && reader->mantissa != 0; step++) {
+        double power = 1;
+        int i;
+        for (i = 0; i < 22 && left != 0; i++, left--)
+            power *= 10;
+        value = tiny ? value / power : value * power;
+    }
+#endif
+    return reader->negative ? -value : value;
+}
+#endif
+
 /* 8 characters apart, in the order of their events. */
 static const char unsbi_json_literals[21] = "false\0\0\0true\0\0\0\0null";
 
@@ -2373,9 +2434,11 @@ UNSBI_CALLED int unsbi_json_value_start(unsb_json_reader *r, uint8_t c)
     r->inexact = false;
     r->negative = c == '-';
     r->state = UNSBI_JSON_MINUS;
-    if (c == '-' || (unsbi_is_digit(c) && unsbi_json_number_char(r, c)))
-        return UNSB_JSON_MORE;
-    return UNSB_E_JSON;
+    if (unsbi_is_digit(c))
+        (void)unsbi_json_number_char(r, c);
+    else if (c != '-')
+        return UNSB_E_JSON;
+    return UNSB_JSON_MORE;
 }
 
 static int unsbi_json_literal_char(unsb_json_reader *r, uint8_t c)
@@ -2632,6 +2695,15 @@ UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, s
     reader->error = (int16_t)(event < 0 ? event : 0);
     /* what was good comes before the error, however the text was cut */
     return event <= 0 && reader->text_size != 0 ? unsbi_json_piece(reader) : event;
+}
+
+UNSB_API int unsb_json_read_copy(unsb_json_reader *reader, const char *data, size_t size,
+                                 size_t *used, char *scratch, size_t scratch_size)
+{
+    size = unsbi_min(size, scratch_size);
+    if (size != 0)
+        memcpy(scratch, data, size);
+    return unsb_json_read(reader, scratch, size, used);
 }
 
 UNSB_API int unsb_json_read_end(unsb_json_reader *reader)
@@ -3201,6 +3273,18 @@ static const char *unsbi_template(const unsb_client *client, bool measure)
     return "";
 }
 
+#ifdef UNSB_TRACE
+/* What a field, or literal text (code 0), has put into the I/O buffer from `start` on. */
+static void unsbi_trace_head(const unsb_client *client, char code, size_t start)
+{
+    bool secret = code == 'k' || code == 'g' || code == 'v';
+
+    if (client->end > start && client->v.tx.part < UNSBI_BODY)
+        UNSB_TRACE(client, '>', secret ? "***" : client->config.buffer + start,
+                   secret ? (size_t)3 : client->end - start);
+}
+#endif
+
 static void unsbi_find_segment(const unsb_client *client, char code, unsbi_segment *s)
 {
     const char *text;
@@ -3222,10 +3306,8 @@ static int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_
     while (size != 0) {
         size_t part = unsbi_min(size, UNSBI_INT_MAX);
         int n = source->read(source->context, offset, out, part);
-        if (n < 0)
-            return n;
-        if (n == 0 || (size_t)n > part)
-            return UNSB_E_SOURCE;
+        if (n <= 0 || (size_t)n > part)
+            return n <= UNSB_E_USER ? n : UNSB_E_SOURCE;
         out += n;
         offset += (unsb_size)n;
         size -= (size_t)n;
@@ -3279,10 +3361,17 @@ static int unsbi_fill(unsb_client *client, bool measure)
         const char *base = unsbi_template(client, measure), *t = base + client->v.tx.at;
         size_t end = client->end;
         unsbi_segment s;
+#ifdef UNSB_TRACE
+        size_t began = end;
+#endif
 
         while (end < size && *t != '%' && *t != '\0')
             buffer[end++] = *t++;
         client->end = end;
+#ifdef UNSB_TRACE
+        if (!measure)
+            unsbi_trace_head(client, 0, began);
+#endif
         if (*t == '\0') {
             client->v.tx.part++;
             t = base;
@@ -3316,6 +3405,10 @@ static int unsbi_fill(unsb_client *client, bool measure)
         } else {
             unsbi_find_segment(client, t[1], &s);
             rc = unsbi_put(client, &s);
+#ifdef UNSB_TRACE
+            if (!measure)
+                unsbi_trace_head(client, t[1], end);
+#endif
             if (rc == UNSB_OK) {
                 client->u.tx.offset = 0;
                 t += 2;
@@ -3962,19 +4055,23 @@ static const char unsbi_status_names[] = /* in the order of unsb_status */
 #define UNSBI_RESULT_TEXTS (offsetof(unsb_result, job_id) + UNSB_JOB_ID_SIZE)
 #endif
 
-static void unsbi_result_reset(unsb_client *client)
+/* `by_id`: what names the job stays, and with it what was told of it */
+UNSBI_CALLED void unsbi_clear_result(unsb_result *r, bool by_id)
 {
-    unsb_result *r = client->result;
-
     memset((char *)r + offsetof(unsb_result, given), 0,
            offsetof(unsb_result, job_id) - offsetof(unsb_result, given));
     memset((char *)r + UNSBI_RESULT_TEXTS, 0, sizeof *r - UNSBI_RESULT_TEXTS);
-    if ((client->op->flags & UNSBI_OP_BY_ID) != 0) /* what was told of the job stays */
+    if (by_id)
         return;
     r->job_id[0] = '\0';
 #if UNSB_DETAILS
     r->detected_language[0] = '\0';
 #endif
+}
+
+static void unsbi_result_reset(const unsb_client *client)
+{
+    unsbi_clear_result(client->result, (client->op->flags & UNSBI_OP_BY_ID) != 0);
 }
 
 #if UNSB_DETAILS
@@ -4061,7 +4158,7 @@ UNSBI_CALLED int unsbi_called(const unsb_client *client, int rc)
 {
     if (client->state == UNSBI_IDLE)
         return UNSB_E_ABORTED;
-    return rc > 0 ? UNSB_E_SINK : rc;
+    return unsbi_callback(rc);
 }
 
 /* A refusal is no delivery: it may be sent again. */
@@ -4395,7 +4492,7 @@ static const unsbi_field *unsbi_find_field(const unsb_client *client, uint8_t wi
     if (within >= UNSBI_IN_ARTIFACTS)
         fields = &unsbi_artifact_fields;
 #endif
-    if (fields != NULL && within != UNSBI_IN_REFUSAL)
+    if (within != UNSBI_IN_REFUSAL)
         found = unsbi_find(fields->names, text, size, 0);
     if (found == UNSBI_NO_WORD && within < UNSBI_IN_ARTIFACTS) {
         fields = &unsbi_refusal_fields;
@@ -4439,12 +4536,12 @@ UNSBI_CALLED uint8_t unsbi_container(unsb_client *client, uint8_t within, bool a
                                                                                : UNSBI_IN_ROOT;
     } else if (within == UNSBI_IN_ARTIFACTS || within == UNSBI_IN_ITEMS) {
         what = (uint8_t)(within + 1);
-    } else if (within <= UNSBI_IN_RESULT && field != NULL) {
+    } else if (within <= UNSBI_IN_RESULT) { /* its key has a field: others are skipped */
         if (field->kind == UNSBI_KIND_CONTAINER && field->arg != within)
             what = field->arg;
         if (field->kind == UNSBI_KIND_REFUSAL)
             what = UNSBI_IN_REFUSAL;
-        if (field->kind == UNSBI_KIND_OUTPUT && field->arg != 0)
+        if (field->kind == UNSBI_KIND_OUTPUT)
             unsbi_fault(client, UNSB_E_RESPONSE);
     }
     if (array != (what == UNSBI_IN_ITEMS || what == UNSBI_IN_ARTIFACTS))
@@ -4651,6 +4748,12 @@ static void unsbi_disconnect(unsb_client *client)
 /* Enters a state; its time limit runs from here. */
 static void unsbi_enter(unsb_client *client, uint8_t state)
 {
+#ifdef UNSB_TRACE
+    static const char names[][8] = {"idle", "measure", "connect", "send", "receive", "pause"};
+
+    if (state != client->state)
+        UNSB_TRACE(client, '=', names[state], strlen(names[state]));
+#endif
     client->state = state;
     client->flags &= (uint8_t)~(UNSBI_BLOCKED | UNSBI_PROBE);
     client->mark_ms = unsbi_now(client);
@@ -4688,11 +4791,13 @@ static void unsbi_start_request(unsb_client *client)
     unsbi_enter(client, UNSBI_MEASURE);
 }
 
+#if UNSB_RETRIES || UNSB_JOBS
 UNSBI_CALLED void unsbi_pause(unsb_client *client, uint32_t ms)
 {
     client->pause_ms = ms;
     unsbi_enter(client, UNSBI_PAUSE);
 }
+#endif
 
 /* ---- the end of a request ---- */
 
@@ -5071,7 +5176,14 @@ static int unsbi_decode(unsb_client *client, size_t size)
     int rc = UNSB_PENDING, error = UNSB_OK;
 
     while (size != 0 && rc == UNSB_PENDING) {
+#ifdef UNSB_TRACE
+        bool traced = (client->http.flags & UNSB_HTTP_BODY) == 0;
+#endif
         rc = unsb_http_feed(&client->http, p, size, &used, &body);
+#ifdef UNSB_TRACE
+        if (traced)
+            UNSB_TRACE(client, '<', p, used - body);
+#endif
         if (client->result->http_status == 0 && (client->http.flags & UNSB_HTTP_BODY) != 0)
             error = unsbi_head_over(client);
         if (rc < 0)
@@ -5105,11 +5217,18 @@ static int unsbi_early(unsb_client *client)
     client->mark_ms = unsbi_now(client);
     if ((client->flags & UNSBI_SENT) == 0)
         client->flags |= UNSBI_UNUSABLE;
+#ifdef UNSB_TRACE
+    if (n > 0)
+        UNSB_TRACE(client, '<', &c, (size_t)1);
+#endif
     if (n > 0)
         n = unsb_http_feed(&client->http, &c, 1, &used, &body);
     if (n < 0 && !ends)
         return unsbi_fail(client, n);
     if (ends || client->http.status >= 200) {
+        /* what was not asked for can be refused, but no success */
+        if ((client->flags & UNSBI_SENT) == 0 && client->http.status < 300)
+            return unsbi_fail(client, ends ? n : UNSB_E_HTTP);
         client->flags |= UNSBI_UNUSABLE;
         unsbi_start_response(client);
     }
@@ -5244,7 +5363,7 @@ UNSB_API int unsb_poll(unsb_client *client)
     if ((client->flags & UNSBI_ENTERED) != 0)
         return UNSB_E_BUSY;
     if (client->state == UNSBI_IDLE)
-        return client->error;
+        return client->config.transport.vtable != NULL ? client->error : UNSB_E_CLIENT;
     client->flags |= UNSBI_ENTERED;
     rc = unsbi_step(client);
     if (client->state == UNSBI_IDLE) {
@@ -5364,6 +5483,17 @@ static bool unsbi_is_header_safe(const char *text, char also)
     return true;
 }
 
+/* A name or an address: no URL, no port, no brackets; an IPv6 address may have a zone. */
+UNSBI_CALLED bool unsbi_is_host(const char *host)
+{
+    const char *p;
+    unsigned colons = 0;
+
+    for (p = host; *p > ' ' && *p < 0x7F && *p != '/' && *p != '['; p++)
+        colons += *p == ':';
+    return p != host && *p == '\0' && colons != 1;
+}
+
 UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
 {
     const unsb_transport_class *t = config->transport.vtable;
@@ -5390,10 +5520,13 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
     c->buffer_size = unsbi_min(c->buffer_size, UNSBI_INT_MAX); /* the most a transport is given */
     c->host = c->host != NULL ? c->host : "api.unsandbox.com";
     c->port = c->port != 0 ? c->port : 443;
-    if (!unsbi_is_header_safe(c->api_key, '\x7E') || !unsbi_is_header_safe(c->host, '\x7E') ||
-        c->host[0] == '\0') {
+    if (!unsbi_is_header_safe(c->api_key, '\x7E')) {
         c->transport.vtable = NULL;
         return UNSB_E_HEADER_BYTE;
+    }
+    if (!unsbi_is_host(c->host)) {
+        c->transport.vtable = NULL;
+        return UNSB_E_HOST;
     }
     if (c->connect_timeout_ms == 0)
         c->connect_timeout_ms = 30000;
@@ -5537,30 +5670,32 @@ UNSBI_APART int unsbi_check_program(const unsb_program *program)
 
 /* ---- the beginning of operations ---- */
 
-static int unsbi_check_output(const unsb_output *out)
+/* May an operation begin? Every one of them asks this first: whatever may be wrong, its result
+ * tells nothing of the one before. */
+UNSBI_APART int unsbi_check(const unsb_client *client, const void *input, unsb_result *result)
 {
-    return out->capacity != 0 && out->data == NULL ? UNSB_E_ARGUMENT : UNSB_OK;
-}
-
-/* May an operation begin? Every one of them asks this first. */
-UNSBI_APART int unsbi_check(const unsb_client *client, const unsb_result *result, const void *input)
-{
-    if (client == NULL || client->config.transport.vtable == NULL || result == NULL ||
-        input == NULL || unsbi_check_output(&result->out) != UNSB_OK ||
-        unsbi_check_output(&result->err) != UNSB_OK)
+    if (client != NULL && client->state != UNSBI_IDLE)
+        return UNSB_E_BUSY;
+    if (result == NULL)
+        return UNSB_E_ARGUMENT;
+    result->http_status = 0;
+    unsbi_clear_result(result, input == result->job_id);
+#if UNSB_DETAILS
+    result->detected_language[0] = '\0';
+#endif
+    if (!unsbi_clear_output(&result->out) || !unsbi_clear_output(&result->err) || client == NULL ||
+        input == NULL)
         return UNSB_E_ARGUMENT;
 #if UNSB_ARTIFACTS
-    if (unsbi_check_output(&result->artifact_name) != UNSB_OK)
+    if (!unsbi_clear_output(&result->artifact_name))
         return UNSB_E_ARGUMENT;
 #endif
-    if (client->state != UNSBI_IDLE || (client->flags & UNSBI_ENTERED) != 0)
-        return UNSB_E_BUSY;
-    return UNSB_OK;
+    return client->config.transport.vtable != NULL ? UNSB_OK : UNSB_E_CLIENT;
 }
 
-/* Begins an operation that has passed its checks, after a pause; a blocking client ends it, too. */
+/* Begins an operation that has passed its checks; a blocking client ends it, too. */
 static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *input,
-                       unsb_result *result, uint32_t limit_ms, uint32_t pause_ms)
+                       unsb_result *result, uint32_t limit_ms)
 {
     client->op = op;
     client->input = input;
@@ -5569,21 +5704,13 @@ static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *inpu
     client->flags &= UNSBI_CONNECTED;
     client->polls = client->failures = client->attempts = 0;
     client->known = false;
-    client->limit_ms = limit_ms;
+    client->limit_ms = limit_ms != 0 ? limit_ms : client->config.total_timeout_ms;
     client->started_ms = unsbi_now(client);
-    unsbi_clear_output(&result->out);
-    unsbi_clear_output(&result->err);
-#if UNSB_ARTIFACTS
-    unsbi_clear_output(&result->artifact_name);
-#endif
-    result->http_status = 0;
-#if UNSB_DETAILS
-    result->detected_language[0] = '\0';
-#endif
-    unsbi_result_reset(client);
-    if (pause_ms != 0)
-        unsbi_pause(client, pause_ms);
+#if UNSB_JOBS
+    if (op->again != NULL)
+        unsbi_pause(client, unsbi_wait_first(client));
     else
+#endif
         unsbi_start_request(client);
     return client->config.nonblocking ? UNSB_PENDING : unsbi_block(client);
 }
@@ -5591,10 +5718,8 @@ static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *inpu
 static int unsbi_begin_program(unsb_client *client, const unsbi_op *op, const unsb_program *program,
                                unsb_result *result)
 {
-    int rc = unsbi_check(client, result, program);
+    int rc = unsbi_check_program(program);
 
-    if (rc == UNSB_OK)
-        rc = unsbi_check_program(program);
     if (rc != UNSB_OK)
         return rc;
     client->ttl_s = UNSBI_TTL_S;
@@ -5602,24 +5727,22 @@ static int unsbi_begin_program(unsb_client *client, const unsbi_op *op, const un
     if (program->ttl_s != 0)
         client->ttl_s = program->ttl_s;
 #endif
-    return unsbi_begin(client, op, program, result, client->config.total_timeout_ms, 0);
+    return unsbi_begin(client, op, program, result, 0);
 }
 
 static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const unsb_program *program,
                                unsb_result *result)
 {
-    int rc = UNSB_OK;
+    int rc = unsbi_check(client, program, result);
 
-    if (program != NULL) {
-        if (program->language == NULL || program->language[0] == '\0')
-            rc = UNSB_E_NO_LANGUAGE;
+    if (rc == UNSB_OK && (program->language == NULL || program->language[0] == '\0'))
+        rc = UNSB_E_NO_LANGUAGE;
 #if UNSB_FILES
-        else
-            rc = unsbi_check_files(program);
+    if (rc == UNSB_OK)
+        rc = unsbi_check_files(program);
 #endif
-        if (rc == UNSB_OK && program->extra != NULL && !unsbi_is_members(program->extra))
-            rc = UNSB_E_EXTRA;
-    }
+    if (rc == UNSB_OK && program->extra != NULL && !unsbi_is_members(program->extra))
+        rc = UNSB_E_EXTRA;
     return rc != UNSB_OK ? rc : unsbi_begin_program(client, op, program, result);
 }
 
@@ -5627,14 +5750,16 @@ static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const un
 UNSBI_CALLED int unsbi_begin_run(unsb_client *client, const unsbi_op *op,
                                  const unsb_program *program, unsb_result *result)
 {
-    if (program != NULL && (program->language != NULL || program->vcpu > 1))
+    int rc = unsbi_check(client, program, result);
+
+    if (rc != UNSB_OK)
+        return rc;
+    if (program->language != NULL || program->vcpu > 1 || program->extra != NULL)
         return UNSB_E_ARGUMENT;
 #if UNSB_FILES
-    if (program != NULL && program->file_count != 0)
+    if (program->file_count != 0)
         return UNSB_E_ARGUMENT;
 #endif
-    if (program != NULL && program->extra != NULL)
-        return UNSB_E_ARGUMENT;
     return unsbi_begin_program(client, op, program, result);
 }
 #endif
@@ -5642,27 +5767,29 @@ UNSBI_CALLED int unsbi_begin_run(unsb_client *client, const unsbi_op *op,
 #if UNSB_JOBS
 /* Begins an operation on one job, whose id is kept in the result. */
 static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *job_id,
-                           unsb_result *result, uint32_t limit_ms, uint32_t pause_ms)
+                           unsb_result *result, uint32_t limit_ms)
 {
-    int rc = unsbi_check(client, result, job_id);
+    int rc = unsbi_check(client, job_id, result);
 
     if (rc != UNSB_OK)
         return rc;
+    if (limit_ms > UNSB_FOREVER)
+        return UNSB_E_ARGUMENT;
+    if (op->again != NULL && client->config.nonblocking && client->config.now_ms == NULL)
+        return UNSB_E_NO_CLOCK;
     if (!unsbi_is_job_id(job_id))
         return UNSB_E_JOB_ID;
     memmove(result->job_id, job_id, strlen(job_id) + 1);
-    return unsbi_begin(client, op, job_id, result, limit_ms, pause_ms);
+    return unsbi_begin(client, op, job_id, result, limit_ms);
 }
 #endif
 
-#if UNSB_LISTS || UNSB_KEYS
-static int unsbi_begin_plain(unsb_client *client, const unsbi_op *op, unsb_result *result)
+#if UNSB_LISTS
+static int unsbi_begin_list(unsb_client *client, const unsbi_op *op, unsb_result *result)
 {
-    int rc = unsbi_check(client, result, op);
+    int rc = unsbi_check(client, op, result);
 
-    if (rc != UNSB_OK)
-        return rc;
-    return unsbi_begin(client, op, NULL, result, client->config.total_timeout_ms, 0);
+    return rc != UNSB_OK ? rc : unsbi_begin(client, op, NULL, result, 0);
 }
 #endif
 
@@ -5727,20 +5854,14 @@ UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *
                                 &unsbi_outcome_fields, NULL, NULL,
                                 UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
 
-    return unsbi_begin_job(client, &op, job_id, result,
-                           client != NULL ? client->config.total_timeout_ms : 0, 0);
+    return unsbi_begin_job(client, &op, job_id, result, 0);
 }
 
 UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t timeout_ms,
                            unsb_result *result)
 {
-    if (timeout_ms > UNSB_FOREVER)
-        return UNSB_E_ARGUMENT;
-    if (client != NULL && client->config.nonblocking && client->config.now_ms == NULL)
-        return UNSB_E_NO_CLOCK;
     return unsbi_begin_job(client, &unsbi_wait_op, job_id, result,
-                           timeout_ms != 0 ? timeout_ms : UNSB_FOREVER,
-                           client != NULL ? unsbi_wait_first(client) : 0);
+                           timeout_ms != 0 ? timeout_ms : UNSB_FOREVER);
 }
 
 UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result)
@@ -5749,8 +5870,7 @@ UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_resul
                                 &unsbi_outcome_fields, NULL, NULL,
                                 UNSBI_OP_BY_ID | UNSBI_OP_EMPTY};
 
-    return unsbi_begin_job(client, &op, job_id, result,
-                           client != NULL ? client->config.total_timeout_ms : 0, 0);
+    return unsbi_begin_job(client, &op, job_id, result, 0);
 }
 #endif
 
@@ -5760,7 +5880,7 @@ UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result)
     static const unsbi_op op = {"GET", NULL, "/jobs", "", NULL, &unsbi_list_fields, NULL, NULL,
                                 UNSBI_OP_SAFE | UNSBI_OP_LIST};
 
-    return unsbi_begin_plain(client, &op, result);
+    return unsbi_begin_list(client, &op, result);
 }
 
 UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
@@ -5768,7 +5888,7 @@ UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
     static const unsbi_op op = {"GET", NULL, "/languages", "", NULL, &unsbi_list_fields, NULL,
                                 NULL, UNSBI_OP_SAFE | UNSBI_OP_LIST | UNSBI_OP_TEXTS};
 
-    return unsbi_begin_plain(client, &op, result);
+    return unsbi_begin_list(client, &op, result);
 }
 #endif
 
@@ -5778,15 +5898,17 @@ UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *
     static const unsbi_op op = {"POST", "application/json", "/keys/validate", "", NULL,
                                 &unsbi_key_fields, NULL, NULL, UNSBI_OP_KEY};
 
-    if (key == NULL || unsbi_check(client, result, key) == UNSB_E_ARGUMENT)
-        return UNSB_E_ARGUMENT;
-    if (client->state == UNSBI_IDLE) {
+    int rc = unsbi_check(client, key, result);
+
+    if (key != NULL && rc != UNSB_E_BUSY) {
         memset(key, 0, sizeof *key);
         key->rate_per_minute = key->burst = key->concurrency = -1;
         key->expires_at = -1;
-        client->extra = key;
     }
-    return unsbi_begin_plain(client, &op, result);
+    if (rc != UNSB_OK)
+        return rc;
+    client->extra = key;
+    return unsbi_begin(client, &op, NULL, result, 0);
 }
 #endif
 
@@ -5850,7 +5972,7 @@ UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_resul
          UNSBI_CALL(&unsbi_outcome_fields, UNSBI_WAIT_OP,
                     UNSBI_OP_JOB | UNSBI_OP_RUNS | UNSBI_OP_SAFE)}};
 #undef UNSBI_CALL
-    int rc = unsbi_check(client, result, call);
+    int rc = unsbi_check(client, call, result);
     bool safe;
 
     if (rc == UNSB_OK)
@@ -5859,8 +5981,7 @@ UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_resul
         return rc;
     safe = unsbi_is_same(call->method, "GET") || unsbi_is_same(call->method, "HEAD");
     client->ttl_s = call->ttl_s != 0 ? call->ttl_s : UNSBI_TTL_S;
-    return unsbi_begin(client, &ops[call->answer][safe], call, result,
-                       client->config.total_timeout_ms, 0);
+    return unsbi_begin(client, &ops[call->answer][safe], call, result, 0);
 }
 #endif
 
@@ -5925,17 +6046,25 @@ UNSB_API const char *unsb_error_text(int error)
     return "";
 }
 
+UNSB_API const char *unsb_status_text(unsb_status status)
+{
+    static const char words[][10] = {"",          "",          "pending", "running",
+                                     "cancelled", "completed", "failed",  "timeout"};
+
+    return (unsigned)status < sizeof words / sizeof words[0] ? words[status] : "";
+}
+
 UNSB_API uint32_t unsb_version(void)
 {
     return (uint32_t)UNSB_VERSION;
 }
 
-/* What a host may consist of: a name or IPv4 address, or within brackets an IPv6 address. */
-static bool unsbi_is_host_char(char c, bool bracketed)
+/* What a host may consist of (RFC 3986 section 3.2.2): a name or IPv4 address, or an IPv6 one. */
+static bool unsbi_is_host_char(char c, bool v6)
 {
     uint8_t u = (uint8_t)c;
 
-    if (bracketed)
+    if (v6)
         return unsbi_hex_value(u) < 16 || c == ':' || c == '.';
     return unsbi_is_digit(u) || (uint8_t)((u | 0x20) - 'a') < 26 || c == '-' || c == '.' ||
            c == '_' || c == '~';
@@ -5944,31 +6073,35 @@ static bool unsbi_is_host_char(char c, bool bracketed)
 UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint16_t *port,
                             bool *tls)
 {
-    size_t length = strlen(url);
-    bool https = length > 8 && memcmp(url, "https://", 8) == 0, bracketed, colon = false;
-    const char *p = url + (https ? 8 : 7), *end;
-    uint32_t number = https ? 443 : 80;
+    const char *p = url, *end;
+    uint32_t number = 443;
+    bool https, v6, colon = false;
 
-    if (!https && (tls == NULL || length <= 7 || memcmp(url, "http://", 7) != 0))
-        return UNSB_E_ARGUMENT;
-    bracketed = *p == '[';
-    p += bracketed ? 1 : 0;
-    for (end = p; unsbi_is_host_char(*end, bracketed); end++)
+    while ((uint8_t)((*p | 0x20) - 'a') < 26)
+        p++;
+    https = p - url == 5;
+    if (unsbi_find("\4http\5https", url, (size_t)(p - url), 0x20) == UNSBI_NO_WORD ||
+        (!https && tls == NULL) || p[0] != ':' || p[1] != '/' || p[2] != '/')
+        return UNSB_E_SCHEME;
+    v6 = p[3] == '[';
+    p += v6 ? 4 : 3;
+    for (end = p; unsbi_is_host_char(*end, v6); end++)
         colon = colon || *end == ':';
-    if (end == p || (size_t)(end - p) >= host_size || (bracketed && (*end != ']' || !colon)))
-        return UNSB_E_ARGUMENT;
+    if (end == p || (size_t)(end - p) >= host_size || (v6 && (*end != ']' || !colon)))
+        return UNSB_E_HOST;
     memcpy(host, p, (size_t)(end - p));
     host[end - p] = '\0';
-    end += bracketed ? 1 : 0;
+    end += v6 ? 1 : 0;
+    if (!https)
+        number = 80;
     if (*end == ':') {
-        for (number = 0, end++; unsbi_is_digit((uint8_t)*end); end++) {
+        for (number = 0, end++; unsbi_is_digit((uint8_t)*end) && number <= 65535; end++)
             number = number * 10 + (uint32_t)(*end - '0');
-            if (number > 65535)
-                return UNSB_E_ARGUMENT;
-        }
     }
-    if (number == 0 || (*end == '/' && end[1] != '\0') || (*end != '/' && *end != '\0'))
-        return UNSB_E_ARGUMENT;
+    if (*end == '/')
+        end++;
+    if (number == 0 || number > 65535 || *end != '\0')
+        return UNSB_E_URL;
     *port = (uint16_t)number;
     if (tls != NULL)
         *tls = https;
@@ -5991,7 +6124,11 @@ UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint1
  *          JOB_LOST. Changed: a job's time in a list is in created_at, too; total_timeout_ms
  *          needs now_ms; an execution of which nothing is told is UNSB_E_RESPONSE; unsb_artifact
  *          has other members; a transport's table has a seventh member, drop; digits that a JSON
- *          number's mantissa has no room for are dropped at once, and its exponent has 32 bits.
+ *          number's mantissa has no room for are dropped at once, and its exponent has 32 bits;
+ *          a result is cleared before its call is checked; a callback's codes above UNSB_E_USER are
+ *          UNSB_E_SINK or UNSB_E_SOURCE; a success that comes before its request is UNSB_E_HTTP.
+ *          New codes: HOST, SCHEME, URL, CLIENT. New helpers: unsb_status_text(),
+ *          unsb_json_read_copy(), unsb_json_double(), UNSB_TRACE.
  *          Smaller: options that leave out what is not needed. Gone: UNSB_SIMD.
  *
  *   0.1.0  The first version: every operation of the API, blocking and non-blocking; bearer and

@@ -808,7 +808,8 @@ static void test_sinks_that_fail(void **state)
                                    {UNSB_E_SINK, UNSB_E_SINK},
                                    {1, UNSB_E_SINK},
                                    {77, UNSB_E_SINK},
-                                   {-1, -1}};
+                                   {-1, UNSB_E_SINK},
+                                   {UNSB_E_ABORTED, UNSB_E_SINK}};
     static const char *const body =
         "{\"stdout\":\"abcdefgh\",\"stderr\":\"ABCDEFGH\",\"artifacts\":[{\"content_base64\":"
         "\"QUJDREVG\",\"filename\":\"name\"}],\"jobs\":[{},{},{},{},{},{}]}";
@@ -2138,7 +2139,8 @@ static void test_close(void **state)
             assert_int_equal(buffer[i], 0);
         assert_memory_equal(&client, &zero, sizeof client);
         unsb_close(&client); /* twice does no harm */
-        assert_int_equal(do_execute(), UNSB_E_ARGUMENT);
+        assert_int_equal(do_execute(), UNSB_E_CLIENT);
+        assert_int_equal(unsb_poll(&client), UNSB_E_CLIENT);
     }
     assert_true(steps > 3);
 }

@@ -1,10 +1,31 @@
 /* One request, one answer, and nothing of one taken for a part of another: what frames a request,
  * what ends a response, what a refusal is worth that breaks off, when a connection is kept. */
+#include <stddef.h>
+
+static void trace(const void *client, char what, const char *text, size_t size);
+#define UNSB_TRACE(client, what, text, size) trace(client, what, text, size)
 #include "answers.h"
 
 static io_script scripts[IO_CONNECTIONS];
 static unsb_call call;
 static const way blocking = {256, 0, false, false};
+
+static char traced[3][4096]; /* states, what was sent, what came */
+
+static void trace(const void *client, char what, const char *text, size_t size)
+{
+    char *to = traced[what == '=' ? 0 : what == '>' ? 1 : 2];
+    size_t had = strlen(to);
+
+    assert_ptr_equal(client, &stage.client);
+    assert_true(what == '=' || what == '>' || what == '<');
+    if (had + size + 2 > sizeof traced[0])
+        return;
+    memcpy(to + had, text, size);
+    if (what == '=')
+        to[had + size++] = ' ';
+    to[had + size] = '\0';
+}
 
 static void begin(size_t count, const way *w)
 {
@@ -699,6 +720,8 @@ static void test_answer_before_the_request(void **state)
         {"HTTP/2 200 OK\r\n\r\n", UNSB_E_HTTP, 0},
         {"HTTP/1.1 2x0 OK\r\n\r\n", UNSB_E_HTTP, 0},
         {"HTTP/1.1 101 Switch\r\n\r\n", UNSB_E_HTTP, 0},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", UNSB_E_HTTP, 0},
+        {"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 204 None\r\n\r\n", UNSB_E_HTTP, 0},
     };
     size_t i;
     unsigned mode;
@@ -730,7 +753,8 @@ static void test_answer_before_the_request(void **state)
         scripts[0].delay_ms = 1000; /* nothing of it is there when the connection is looked at */
         scripts[1].replies[0] = io_reply(200, "", "good");
         begin(2, &w);
-        (void)request();
+        assert_int_equal(request(), UNSB_E_HTTP);
+        assert_string_equal(stage.out, "");
         assert_int_equal(request(), UNSB_OK);
         assert_string_equal(stage.out, "good");
         assert_int_equal(stage.io.count, 2);
@@ -871,6 +895,60 @@ static void test_trailers_pass(void **state)
 
 #define TEST(function) cmocka_unit_test_teardown(function, stage_down)
 
+#if UNSB_SIGNING
+static void signing(unsb_config *config)
+{
+    config->secret_key = "unsb-sk-secret";
+}
+#endif
+
+/* What a developer sees of a call: every state, both heads whole, nothing secret, no body. */
+static void test_trace(void **state)
+{
+    static const unsb_header otp = {"X-Sudo-OTP", "123456"};
+    static const char head[] = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"
+                               "Content-Length: 7\r\nX-Its: own\r\n\r\n";
+    static const char wanted[] =
+        "POST /x HTTP/1.1\r\nHost: api.unsandbox.com\r\nAuthorization: Bearer ***"
+#if UNSB_SIGNING
+        "\r\nX-Timestamp: 1700000000\r\nX-Signature: ***"
+#endif
+        "\r\nContent-Type: application/json\r\nContent-Length: 7"
+        "\r\nAccept-Encoding: identity\r\nUser-Agent: unsandbox.h/" UNSB_VERSION_TEXT
+        "\r\nX-Sudo-OTP: ***\r\n\r\n";
+    char reply[sizeof head + 8], masked[4096];
+    size_t buffer;
+
+    (void)state;
+    snprintf(reply, sizeof reply, "%s%s", head, "0123456");
+    for (buffer = 128; buffer <= 1024; buffer *= 2) {
+        const way w = {buffer, buffer == 256 ? 1 : 0, buffer == 512, false};
+        char *at, *to = masked;
+#if UNSB_SIGNING
+        stage.configure = signing;
+#endif
+        begin_with(reply, &w);
+        stage.configure = NULL;
+        memset(traced, 0, sizeof traced);
+        call.method = "POST";
+        call.body = unsb_text("{\"a\":1}");
+        call.headers = &otp;
+        call.header_count = 1;
+        assert_int_equal(request(), UNSB_OK);
+        assert_string_equal(traced[0], "measure connect send receive idle ");
+        assert_string_equal(traced[2], head);
+        /* a field that the buffer's end cuts is masked twice */
+        for (at = traced[1]; *at != '\0'; at++)
+            if (strncmp(at, "******", 6) != 0)
+                *to++ = *at;
+            else
+                at += 2;
+        *to = '\0';
+        assert_string_equal(masked, wanted);
+        finish();
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -894,6 +972,7 @@ int main(void)
         TEST(test_heads),
         TEST(test_endless_empty_lines),
         TEST(test_trailers_pass),
+        TEST(test_trace),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

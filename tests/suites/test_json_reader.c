@@ -1888,6 +1888,80 @@ static void test_random_damage(void **unused)
     assert_in_range(refused, 2000, 7800);
 }
 
+/* Against the C library: exact where the comment promises it, close elsewhere. */
+static void test_doubles(void **unused)
+{
+    static const char *const exact[] = {
+        "0", "-0", "1", "-1", "0.5", "1e22", "1e-22", "123456789012345", "0.1", "-2.5e-3",
+        "3.14159", "999999999999999e22", "1.7976931348623157e309", "-1e400", "1e-400", "1e99999999",
+        "1e-99999999", "0e99999999", "5e-999999999"};
+    unsb_json_reader r;
+    uint64_t seed = random_seed(7);
+    char text[64];
+    size_t used, i;
+    double wanted, value, error;
+
+    (void)unused;
+    for (i = 0; i < COUNT(exact) + 20000; i++) {
+        bool random = i >= COUNT(exact);
+        if (random)
+            snprintf(text, sizeof text, "%s%llu.%lluE%d ", (seed & 1) != 0 ? "-" : "",
+                     (unsigned long long)(random_next(&seed) >> (i % 60)),
+                     (unsigned long long)(random_next(&seed) >> 40),
+                     (int)(random_next(&seed) % 560) - 280);
+        else
+            snprintf(text, sizeof text, "%s ", exact[i]);
+        wanted = strtod(text, NULL);
+        unsb_json_reader_init(&r);
+        assert_int_equal(unsb_json_read(&r, text, strlen(text), &used), UNSB_JSON_NUMBER);
+        value = unsb_json_double(&r);
+        error = (wanted < 0 ? -wanted : wanted) * (random ? 1e-13 : 0);
+        if (value < wanted - error || value > wanted + error ||
+            (value == 0 && 1 / value != 1 / wanted))
+            fail_msg("%s: %.17g instead of %.17g", text, value, wanted);
+    }
+}
+
+/* Text that must not be written to, read by way of a small memory: as it is read in one piece. */
+static void test_read_copy(void **unused)
+{
+    static const char text[] =
+        "{\"a\\u00e9\\n\":[1.5e3,\"\\ud83d\\ude00 long text\",true,null],\"\":{}}";
+    size_t room, at, used;
+
+    (void)unused;
+    for (room = 1; room < sizeof text + 3; room++) {
+        char scratch[sizeof text + 3], whole[sizeof text];
+        unsb_json_reader copied, plain;
+        size_t from = 0;
+        int event = UNSB_JSON_MORE, wanted;
+        unsb_json_reader_init(&copied);
+        unsb_json_reader_init(&plain);
+        memcpy(whole, text, sizeof text);
+        for (at = 0; at < sizeof text - 1; at += used) {
+            event = unsb_json_read_copy(&copied, text + at, sizeof text - 1 - at, &used, scratch,
+                                        room);
+            assert_true(event >= 0 && used <= room);
+            if (event == UNSB_JSON_MORE || copied.partial || copied.text_size == 0)
+                continue;
+            do {
+                size_t n;
+                wanted = unsb_json_read(&plain, whole + from, sizeof text - 1 - from, &n);
+                from += n;
+            } while (wanted != event && from < sizeof text - 1);
+            assert_int_equal(wanted, event);
+            assert_true(copied.text_size <= plain.text_size);
+            if (event == UNSB_JSON_KEY || event == UNSB_JSON_STRING)
+                assert_memory_equal(copied.text, plain.text + plain.text_size - copied.text_size,
+                                    copied.text_size);
+        }
+        assert_int_equal(unsb_json_read_end(&copied), UNSB_OK);
+        unsb_json_reader_init(&copied);
+        assert_int_equal(unsb_json_read_copy(&copied, text, 0, &used, scratch, 0), UNSB_JSON_MORE);
+        assert_int_equal(used, 0);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1916,6 +1990,8 @@ int main(void)
         cmocka_unit_test(test_long_strings),
         cmocka_unit_test(test_random_documents),
         cmocka_unit_test(test_random_damage),
+        cmocka_unit_test(test_doubles),
+        cmocka_unit_test(test_read_copy),
     };
 
     return cmocka_run_group_tests_name("json_reader", tests, open_guard, close_guard);

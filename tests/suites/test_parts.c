@@ -730,6 +730,8 @@ static void test_url_split(void **unused)
         {"https://[::1]:8443", "::1", 8443, true},
         {"https://[2001:db8::1]:65535/", "2001:db8::1", 65535, true},
         {"https://A-b.C_d~e", "A-b.C_d~e", 443, true},
+        {"HTTPS://a", "a", 443, true},
+        {"hTTp://a:8080", "a", 8080, false},
     };
     char *host;
     size_t i, size;
@@ -746,7 +748,7 @@ static void test_url_split(void **unused)
             rc = unsb_url_split(url, host, size, &port, &tls);
             assert_true(guard_intact(&out_guard, size));
             if (size < needed) {
-                assert_int_equal(rc, UNSB_E_ARGUMENT);
+                assert_int_equal(rc, UNSB_E_HOST);
                 continue;
             }
             if (rc != UNSB_OK)
@@ -756,104 +758,108 @@ static void test_url_split(void **unused)
             assert_int_equal(tls, cases[i].tls);
             /* where TLS is wanted, only https will do */
             rc = unsb_url_split(url, host, size, &port, NULL);
-            assert_int_equal(rc, cases[i].tls ? UNSB_OK : UNSB_E_ARGUMENT);
+            assert_int_equal(rc, cases[i].tls ? UNSB_OK : UNSB_E_SCHEME);
         }
     }
 }
 
 static void test_url_refused(void **unused)
 {
-    static const char *const urls[] = {
-        "",
-        "h",
-        "http",
-        "http:",
-        "http:/",
-        "http://",
-        "https",
-        "https:/",
-        "https://",
-        "http:///",
-        "https:///",
-        "http://:80",
-        "https://:443/",
-        "a",
-        "api.unsandbox.com",
-        "//a",
-        "ftp://a",
-        "httpx://a",
-        "httpss://a",
-        "https:a",
-        "https:/a",
-        " https://a",
-        "https://a ",
-        "https:// a",
-        "https://a b",
-        "https://a\n",
-        "https://a\r\nX: y",
-        "https://a\x01",
-        "https://a\x7F",
-        "https://\xC3\xA9",
-        "https://a\xFF",
-        "https://u@a",
-        "https://u:p@a",
-        "https://a?b",
-        "https://a/?b",
-        "https://a#b",
-        "https://a/b",
-        "https://a//",
-        "https://a:/",
-        "https://a:",
-        "https://a:0",
-        "https://a:00000",
-        "https://a:65536",
-        "https://a:65535a",
-        "https://a:99999999999999999999",
-        "https://a:4294967297",
-        "https://a:4294967376",
-        "https://a:-1",
-        "https://a:+1",
-        "https://a: 1",
-        "https://a:1 ",
-        "https://a:x",
-        "https://a:1x",
-        "https://a:1:2",
-        "https://a:1/b",
-        "https://a:1?b",
-        "https://a:80:",
-        "https://::1",
-        "https://a::1",
-        "https://[::1",
-        "https://[::1/",
-        "https://[",
-        "https://[]",
-        "https://[]:1",
-        "https://]",
-        "https://a]",
-        "https://a]b",
-        "https://[::1]a",
-        "https://[::1]]",
-        "https://[[::1]]",
-        "https://[::1]:",
-        "https://[::1]:0",
-        "https://[::1]:65536",
-        "https://[::1]:1a",
-        "https://[::1]/a",
-        "https://[::1 ]",
-        "https://[::1@a]",
-        "https://a[::1]",
+    static const struct {
+        const char *url;
+        int rc;
+    } urls[] = {
+        {"", UNSB_E_SCHEME},
+        {"h", UNSB_E_SCHEME},
+        {"http", UNSB_E_SCHEME},
+        {"http:", UNSB_E_SCHEME},
+        {"http:/", UNSB_E_SCHEME},
+        {"http://", UNSB_E_HOST},
+        {"https", UNSB_E_SCHEME},
+        {"https:/", UNSB_E_SCHEME},
+        {"https://", UNSB_E_HOST},
+        {"http:///", UNSB_E_HOST},
+        {"https:///", UNSB_E_HOST},
+        {"http://:80", UNSB_E_HOST},
+        {"https://:443/", UNSB_E_HOST},
+        {"a", UNSB_E_SCHEME},
+        {"api.unsandbox.com", UNSB_E_SCHEME},
+        {"//a", UNSB_E_SCHEME},
+        {"ftp://a", UNSB_E_SCHEME},
+        {"httpx://a", UNSB_E_SCHEME},
+        {"httpss://a", UNSB_E_SCHEME},
+        {"https:a", UNSB_E_SCHEME},
+        {"https:/a", UNSB_E_SCHEME},
+        {" https://a", UNSB_E_SCHEME},
+        {"https://a ", UNSB_E_URL},
+        {"https:// a", UNSB_E_HOST},
+        {"https://a b", UNSB_E_URL},
+        {"https://a\n", UNSB_E_URL},
+        {"https://a\r\nX: y", UNSB_E_URL},
+        {"https://a\x01", UNSB_E_URL},
+        {"https://a\x7F", UNSB_E_URL},
+        {"https://\xC3\xA9", UNSB_E_HOST},
+        {"https://a\xFF", UNSB_E_URL},
+        {"https://u@a", UNSB_E_URL},
+        {"https://u:p@a", UNSB_E_URL},
+        {"https://a?b", UNSB_E_URL},
+        {"https://a/?b", UNSB_E_URL},
+        {"https://a#b", UNSB_E_URL},
+        {"https://a/b", UNSB_E_URL},
+        {"https://a//", UNSB_E_URL},
+        {"https://a:/", UNSB_E_URL},
+        {"https://a:", UNSB_E_URL},
+        {"https://a:0", UNSB_E_URL},
+        {"https://a:00000", UNSB_E_URL},
+        {"https://a:65536", UNSB_E_URL},
+        {"https://a:65535a", UNSB_E_URL},
+        {"https://a:99999999999999999999", UNSB_E_URL},
+        {"https://a:4294967297", UNSB_E_URL},
+        {"https://a:4294967376", UNSB_E_URL},
+        {"https://a:-1", UNSB_E_URL},
+        {"https://a:+1", UNSB_E_URL},
+        {"https://a: 1", UNSB_E_URL},
+        {"https://a:1 ", UNSB_E_URL},
+        {"https://a:x", UNSB_E_URL},
+        {"https://a:1x", UNSB_E_URL},
+        {"https://a:1:2", UNSB_E_URL},
+        {"https://a:1/b", UNSB_E_URL},
+        {"https://a:1?b", UNSB_E_URL},
+        {"https://a:80:", UNSB_E_URL},
+        {"https://::1", UNSB_E_HOST},
+        {"https://a::1", UNSB_E_URL},
+        {"https://[::1", UNSB_E_HOST},
+        {"https://[::1/", UNSB_E_HOST},
+        {"https://[", UNSB_E_HOST},
+        {"https://[]", UNSB_E_HOST},
+        {"https://[]:1", UNSB_E_HOST},
+        {"https://]", UNSB_E_HOST},
+        {"https://a]", UNSB_E_URL},
+        {"https://a]b", UNSB_E_URL},
+        {"https://[::1]a", UNSB_E_URL},
+        {"https://[::1]]", UNSB_E_URL},
+        {"https://[[::1]]", UNSB_E_HOST},
+        {"https://[::1]:", UNSB_E_URL},
+        {"https://[::1]:0", UNSB_E_URL},
+        {"https://[::1]:65536", UNSB_E_URL},
+        {"https://[::1]:1a", UNSB_E_URL},
+        {"https://[::1]/a", UNSB_E_URL},
+        {"https://[::1 ]", UNSB_E_HOST},
+        {"https://[::1@a]", UNSB_E_HOST},
+        {"https://a[::1]", UNSB_E_URL},
     };
     size_t i;
 
     (void)unused;
     for (i = 0; i < COUNT(urls); i++) {
-        const char *url = guard_put(&in_guard, urls[i], strlen(urls[i]) + 1);
+        const char *url = guard_put(&in_guard, urls[i].url, strlen(urls[i].url) + 1);
+        int secure = strncmp(url, "http:", 5) == 0 ? UNSB_E_SCHEME : urls[i].rc;
         char host[64];
         uint16_t port;
         bool tls;
-        if (unsb_url_split(url, host, sizeof host, &port, &tls) != UNSB_E_ARGUMENT ||
-            unsb_url_split(url, host, sizeof host, &port, NULL) != UNSB_E_ARGUMENT)
-            fail_msg("%s is not refused", urls[i]);
+        if (unsb_url_split(url, host, sizeof host, &port, &tls) != urls[i].rc ||
+            unsb_url_split(url, host, sizeof host, &port, NULL) != secure)
+            fail_msg("%s is not refused as it should be", urls[i].url);
     }
 }
 
@@ -924,6 +930,18 @@ static void test_error_text(void **unused)
     }
     assert_string_equal(unsb_error_text(INT32_MIN), "");
     assert_string_equal(unsb_error_text(INT32_MAX), "");
+}
+
+static void test_status_text(void **unused)
+{
+    static const char *const texts[] = {"",          "",          "pending", "running",
+                                        "cancelled", "completed", "failed",  "timeout"};
+    int i;
+
+    (void)unused;
+    for (i = 0; i <= UNSB_STATUS_TIMEOUT; i++)
+        assert_string_equal(unsb_status_text((unsb_status)i), texts[i]);
+    assert_string_equal(unsb_status_text((unsb_status)(UNSB_STATUS_TIMEOUT + 1)), "");
 }
 
 static void test_version(void **unused)
@@ -1020,7 +1038,9 @@ static void test_output_put(void **unused)
 static void test_output_codes(void **unused)
 {
     static const int codes[][2] = {
-        {0, 0}, {1, UNSB_E_SINK}, {77, UNSB_E_SINK}, {-1, -1}, {UNSB_E_USER - 5, UNSB_E_USER - 5}};
+        {0, 0}, {1, UNSB_E_SINK}, {77, UNSB_E_SINK}, {-1, UNSB_E_SINK},
+        {UNSB_E_TIMEOUT, UNSB_E_SINK}, {UNSB_E_USER + 1, UNSB_E_SINK},
+        {UNSB_E_USER, UNSB_E_USER}, {UNSB_E_USER - 5, UNSB_E_USER - 5}};
     size_t i;
 
     (void)unused;
@@ -1058,6 +1078,7 @@ int main(void)
         cmocka_unit_test(test_url_refused),
         cmocka_unit_test(test_error_codes),
         cmocka_unit_test(test_error_text),
+        cmocka_unit_test(test_status_text),
         cmocka_unit_test(test_version),
         cmocka_unit_test(test_sources_and_outputs),
         cmocka_unit_test(test_output_put),

@@ -29,6 +29,8 @@ static unsb_config config;
 static char *buffer;
 
 /* A fresh client on a buffer of exactly this size, and a peer that answers each request. */
+static char stale[8];
+
 static void start(size_t buffer_size, bool nonblocking)
 {
     size_t i;
@@ -42,6 +44,17 @@ static void start(size_t buffer_size, bool nonblocking)
     buffer = (char *)malloc(buffer_size);
     assert_non_null(buffer);
     memset(&result, 0, sizeof result);
+    /* left by the operation before */
+    result.out = unsb_into(stale, sizeof stale);
+    memcpy(stale, "old", 4);
+    result.out.size = 3;
+    result.http_status = 200;
+    result.given = UNSB_GIVEN_EXIT_CODE;
+    result.success = true;
+    result.status = UNSB_STATUS_COMPLETED;
+    memcpy(result.job_id, "old", 4);
+    memcpy(result.error, "old", 4);
+    memcpy(result.detected_language, "old", 4);
     config = io_config(&io, buffer, buffer_size, nonblocking);
     assert_int_equal(unsb_init(&client, &config), UNSB_OK);
 }
@@ -520,7 +533,7 @@ static void test_signing_configuration(void **state)
 #else
     assert_int_equal(unsb_init(&client, &config), UNSB_E_NO_SIGNING);
 #endif
-    assert_int_equal(unsb_job_list(&client, &result), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_job_list(&client, &result), UNSB_E_CLIENT);
 }
 
 /* ---- sources ---- */
@@ -765,7 +778,7 @@ static void check_incomplete(void)
 
 static void test_source_fails(void **state)
 {
-    static const int failures[] = {OWN_CODE, -1, 0};
+    static const int failures[] = {OWN_CODE, -1, UNSB_E_IO, 0};
     unsb_program program;
     unsb_file file;
     feed f;
@@ -806,7 +819,7 @@ static void test_source_fails(void **state)
                     start(128, false);
                     rc = kind == 2 ? unsb_run(&client, &program, &result)
                                    : unsb_execute(&client, &program, &result);
-                    assert_int_equal(rc, failures[i] != 0 ? failures[i] : UNSB_E_SOURCE);
+                    assert_int_equal(rc, failures[i] == OWN_CODE ? OWN_CODE : UNSB_E_SOURCE);
                     assert_int_equal(io.connects, pass - 1);
                     check_incomplete();
                     program.code = unsb_text("y");
@@ -891,9 +904,24 @@ static void test_source_no_retry(void **state)
 
 /* ---- checks before connecting ---- */
 
-/* A refused call leaves the network alone and the client fit for the next one. */
+static void check_cleared(void)
+{
+    assert_int_equal(result.out.size, 0);
+    assert_string_equal(stale, "");
+    assert_int_equal(result.http_status, 0);
+    assert_int_equal(result.given, 0);
+    assert_int_equal(result.status, UNSB_STATUS_NONE);
+    assert_false(result.success);
+    assert_string_equal(result.job_id, "");
+    assert_string_equal(result.error, "");
+    assert_string_equal(result.detected_language, "");
+}
+
+/* A refused call leaves the network alone, nothing of the call before in the result, and the client
+ * fit for the next one. */
 static void check_refused(int rc, int expected)
 {
+    check_cleared();
     rc = io_finish(&io, &client, rc);
     assert_int_equal(rc, expected);
     assert_int_equal(io.moves, 0);
@@ -975,10 +1003,10 @@ static void test_check_program(void **state)
     p.file_count = 1;
     run_refused(&p, UNSB_E_ARGUMENT);
     start(128, false);
-    check_refused(unsb_execute(&client, &plain, NULL), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_execute(&client, &plain, NULL), UNSB_E_ARGUMENT);
     assert_int_equal(unsb_execute(NULL, &plain, &result), UNSB_E_ARGUMENT);
     start(128, false);
-    result.out.capacity = 1;
+    result.out = unsb_into(NULL, 1);
     assert_int_equal(unsb_execute(&client, &plain, &result), UNSB_E_ARGUMENT);
     assert_int_equal(io.moves, 0);
 }
@@ -1273,7 +1301,7 @@ static void test_check_header_bytes(void **state)
     unsb_call call;
     char text[8];
     unsigned c;
-    int expected;
+    int expected, rc;
 
     (void)state;
     setup_programs();
@@ -1285,9 +1313,11 @@ static void test_check_header_bytes(void **state)
         assert_int_equal(unsb_init(&client, &config), fine ? UNSB_OK : UNSB_E_HEADER_BYTE);
         config.api_key = IO_KEY;
         config.host = text + 1;
-        assert_int_equal(unsb_init(&client, &config), fine ? UNSB_OK : UNSB_E_HEADER_BYTE);
-        if (!fine)
-            assert_int_equal(unsb_job_list(&client, &result), UNSB_E_ARGUMENT);
+        rc = fine && c != ':' && c != '/' && c != '[' ? UNSB_OK : UNSB_E_HOST;
+        assert_int_equal(unsb_init(&client, &config), rc);
+        assert_int_equal(unsb_poll(&client), rc == UNSB_OK ? UNSB_OK : UNSB_E_CLIENT);
+        if (rc != UNSB_OK)
+            assert_int_equal(unsb_job_list(&client, &result), UNSB_E_CLIENT);
         fine = fine && c != '#'; /* of a path; a method is a token */
         expected = fine ? UNSB_OK : UNSB_E_HEADER_BYTE;
         memset(&call, 0, sizeof call);
@@ -1430,8 +1460,48 @@ static void test_check_call(void **state)
     start(256, false);
     check_refused(unsb_key_validate(&client, NULL, &result), UNSB_E_ARGUMENT);
     start(256, false);
-    check_refused(unsb_job_list(&client, NULL), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_job_list(&client, NULL), UNSB_E_ARGUMENT);
     assert_int_equal(unsb_job_list(NULL, &result), UNSB_E_ARGUMENT);
+    check_cleared();
+}
+
+/* A name or an address: what people put there by mistake is told apart from what cannot be sent. */
+static void test_hosts(void **state)
+{
+    static const struct {
+        const char *host;
+        int rc;
+    } hosts[] = {{"a", UNSB_OK},
+                 {"a_b.example-1.com", UNSB_OK},
+                 {"127.0.0.1", UNSB_OK},
+                 {"::1", UNSB_OK},
+                 {"fe80::1%eth0", UNSB_OK},
+                 {"2001:db8::1", UNSB_OK},
+                 {"", UNSB_E_HOST},
+                 {"https://api.unsandbox.com", UNSB_E_HOST},
+                 {"http://a", UNSB_E_HOST},
+                 {"a/b", UNSB_E_HOST},
+                 {"localhost:8443", UNSB_E_HOST},
+                 {"127.0.0.1:80", UNSB_E_HOST},
+                 {"[::1]", UNSB_E_HOST},
+                 {"a b", UNSB_E_HOST},
+                 {"a\r\nX: y", UNSB_E_HOST}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(hosts); i++) {
+        start(128, false);
+        config.host = hosts[i].host;
+        if (unsb_init(&client, &config) != hosts[i].rc)
+            fail_msg("%s", hosts[i].host);
+        if (hosts[i].rc == UNSB_OK)
+            assert_int_equal(unsb_job_list(&client, &result), UNSB_OK);
+        else
+            assert_int_equal(unsb_job_list(&client, &result), UNSB_E_CLIENT);
+    }
+    memset(&client, 0, sizeof client);
+    assert_int_equal(unsb_poll(&client), UNSB_E_CLIENT);
+    assert_int_equal(unsb_job_list(&client, &result), UNSB_E_CLIENT);
 }
 
 static void test_init(void **state)
@@ -1442,7 +1512,8 @@ static void test_init(void **state)
     start(128, false);
     config.buffer_size = UNSB_BUFFER_MIN - 1;
     assert_int_equal(unsb_init(&client, &config), UNSB_E_BUFFER);
-    assert_int_equal(unsb_job_list(&client, &result), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_job_list(&client, &result), UNSB_E_CLIENT);
+    check_cleared();
     start(128, false);
     config.buffer = NULL;
     assert_int_equal(unsb_init(&client, &config), UNSB_E_ARGUMENT);
@@ -1487,7 +1558,7 @@ static void test_init(void **state)
     assert_int_equal(unsb_init(&client, &config), UNSB_E_ARGUMENT);
     start(128, false);
     config.host = "";
-    assert_int_equal(unsb_init(&client, &config), UNSB_E_HEADER_BYTE);
+    assert_int_equal(unsb_init(&client, &config), UNSB_E_HOST);
     assert_int_equal(io.calls, 0);
 }
 
@@ -1521,6 +1592,7 @@ int main(void)
         cmocka_unit_test(test_check_header_bytes),
         cmocka_unit_test(test_check_extra),
         cmocka_unit_test(test_check_call),
+        cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_init),
     };
 
