@@ -1,10 +1,10 @@
 /* Has a C program compiled by the service, and saves the binary: artifact FILE. */
-#define _POSIX_C_SOURCE 200809L
-#include "desktop.h"
+#define UNSANDBOX_IMPLEMENTATION
+#include "unsandbox_desktop.h"
 #include <sys/stat.h>
 
-static desktop d;
-static unsb_client client;
+static unsb_desktop d;
+static char why[UNSB_DESKTOP_TEXT];
 
 typedef struct saving {
     const char *path;
@@ -47,19 +47,18 @@ int main(int argc, char **argv)
                           .artifact_name = unsb_into(name, sizeof name),
                           .on_artifact = save,
                           .context = &s};
-    int rc = desktop_open(&d, &client, false);
+    int rc = unsb_desktop_open(&d, NULL);
 
-    if (rc != UNSB_OK)
-        return 2;
-    rc = unsb_execute(&client, &program, &result);
+    if (rc == UNSB_OK)
+        rc = unsb_execute(&d.client, &program, &result);
     if (s.file != NULL)
         fclose(s.file);
     if (rc == UNSB_E_USER)
         perror(s.path);
     else if (rc != UNSB_OK)
-        desktop_explain(&d, rc, &result);
+        fprintf(stderr, "%s\n", unsb_desktop_explain(&d, rc, &result, why, sizeof why));
     else
         printf("there it printed: %s%s", text, errors);
-    desktop_close(&d, &client);
+    unsb_desktop_close(&d);
     return rc == UNSB_OK && result.success && s.size != 0 ? 0 : 1;
 }

@@ -1,10 +1,10 @@
 /* Submits a job that would run for long, sees it run, lists the jobs, and cancels it. */
-#define _POSIX_C_SOURCE 200809L
-#include "desktop.h"
+#define UNSANDBOX_IMPLEMENTATION
+#include "unsandbox_desktop.h"
 #include <time.h>
 
-static desktop d;
-static unsb_client client;
+static unsb_desktop d;
+static char why[UNSB_DESKTOP_TEXT];
 
 static int print_job(void *context, const unsb_result *job)
 {
@@ -23,25 +23,24 @@ int main(void)
                             .ttl_s = 900};
     unsb_result result = {
         .out = unsb_into(text, sizeof text), .on_item = print_job, .context = &listed};
-    int rc = desktop_open(&d, &client, false);
+    int rc = unsb_desktop_open(&d, NULL);
 
-    if (rc != UNSB_OK)
-        return 2;
-    rc = unsb_execute_async(&client, &program, &result);
+    if (rc == UNSB_OK)
+        rc = unsb_execute_async(&d.client, &program, &result);
     memcpy(id, result.job_id, sizeof id); /* the next operation fills the result anew */
     for (tries = 0; rc == UNSB_OK && result.status != UNSB_STATUS_RUNNING && tries < 50; tries++) {
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-        rc = unsb_job_get(&client, id, &result);
+        rc = unsb_job_get(&d.client, id, &result);
     }
     if (rc == UNSB_OK)
-        rc = unsb_job_list(&client, &result);
+        rc = unsb_job_list(&d.client, &result);
     nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* let it print something */
     if (rc == UNSB_OK)
-        rc = unsb_job_cancel(&client, id, &result);
+        rc = unsb_job_cancel(&d.client, id, &result);
     if (rc != UNSB_OK)
-        desktop_explain(&d, rc, &result);
+        fprintf(stderr, "%s\n", unsb_desktop_explain(&d, rc, &result, why, sizeof why));
     else
         printf("%s; exit code %d; partial output: %s", result.message, (int)result.exit_code, text);
-    desktop_close(&d, &client);
+    unsb_desktop_close(&d);
     return rc == UNSB_OK && listed != 0 ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 /* Sends environment variables and two input files; takes stdout and stderr apart, as they arrive. */
-#define _POSIX_C_SOURCE 200809L
-#include "desktop.h"
+#define UNSANDBOX_IMPLEMENTATION
+#include "unsandbox_desktop.h"
 
 static const char code[] = "import os, sys\n"
                            "def find(name):  # where the service puts input files has changed\n"
@@ -11,8 +11,8 @@ static const char code[] = "import os, sys\n"
                            "for name, price in rows:\n"
                            "    print(name, round(float(price) * rate, 2), os.environ['CURRENCY'])\n"
                            "print(len(rows), 'rows', file=sys.stderr)\n";
-static desktop d;
-static unsb_client client;
+static unsb_desktop d;
+static char why[UNSB_DESKTOP_TEXT];
 
 int main(void)
 {
@@ -26,19 +26,18 @@ int main(void)
                             .files = files,
                             .file_count = 2,
                             .ttl_s = 30};
-    unsb_result result = {.out = {.write = desktop_write, .context = stdout},
-                          .err = {.write = desktop_write, .context = stderr}};
-    int rc = desktop_open(&d, &client, false);
+    unsb_result result = {.out = {.write = unsb_desktop_write, .context = stdout},
+                          .err = {.write = unsb_desktop_write, .context = stderr}};
+    int rc = unsb_desktop_open(&d, NULL);
 
+    if (rc == UNSB_OK)
+        rc = unsb_execute(&d.client, &program, &result);
     if (rc != UNSB_OK)
-        return 2;
-    rc = unsb_execute(&client, &program, &result);
-    if (rc != UNSB_OK)
-        desktop_explain(&d, rc, &result);
+        fprintf(stderr, "%s\n", unsb_desktop_explain(&d, rc, &result, why, sizeof why));
     else
         printf("exit code %d, %lu bytes of stdout, %lu of stderr, %ld ms\n",
                (int)result.exit_code, (unsigned long)result.out.size,
                (unsigned long)result.err.size, (long)result.total_time_ms);
-    desktop_close(&d, &client);
+    unsb_desktop_close(&d);
     return rc == UNSB_OK && result.success ? 0 : 1;
 }

@@ -1,13 +1,13 @@
 /* Gives a program arguments and a stdin, which the service itself does not: an input file, and two
  * lines in front of its code. Reads this program's own stdin: stdin ARGUMENT... <FILE */
-#define _POSIX_C_SOURCE 200809L
-#include "desktop.h"
+#define UNSANDBOX_IMPLEMENTATION
+#include "unsandbox_desktop.h"
 
 static const char program_code[] = "import sys\n"
                                    "words = sys.stdin.read().split()\n"
                                    "print(sys.argv[1:], len(words), 'words')\n";
-static desktop d;
-static unsb_client client;
+static unsb_desktop d;
+static char why[UNSB_DESKTOP_TEXT];
 static char input[65536], code[4096];
 
 /* sys.argv is a list of Python's, whose texts are written as JSON's are. */
@@ -41,16 +41,20 @@ int main(int argc, char **argv)
     size_t size = fread(input, 1, sizeof input, stdin);
     unsb_file file = {.name = "input", .source = unsb_bytes(input, (unsb_size)size)};
     unsb_program program = {.language = "python", .files = &file, .file_count = 1};
-    unsb_result result = {.out = {.write = desktop_write, .context = stdout},
-                          .err = {.write = desktop_write, .context = stderr}};
+    unsb_result result = {.out = {.write = unsb_desktop_write, .context = stdout},
+                          .err = {.write = unsb_desktop_write, .context = stderr}};
     int rc = wrap(argc, argv);
 
-    if (rc != UNSB_OK || desktop_open(&d, &client, false) != UNSB_OK)
+    if (rc != UNSB_OK) {
+        fprintf(stderr, "the arguments are too long or not UTF-8\n");
         return 2;
+    }
+    rc = unsb_desktop_open(&d, NULL);
     program.code = unsb_text(code);
-    rc = unsb_execute(&client, &program, &result);
+    if (rc == UNSB_OK)
+        rc = unsb_execute(&d.client, &program, &result);
     if (rc != UNSB_OK)
-        desktop_explain(&d, rc, &result);
-    desktop_close(&d, &client);
+        fprintf(stderr, "%s\n", unsb_desktop_explain(&d, rc, &result, why, sizeof why));
+    unsb_desktop_close(&d);
     return rc == UNSB_OK && result.success ? 0 : 1;
 }

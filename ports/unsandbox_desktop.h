@@ -796,7 +796,9 @@ UNSBI_DESKTOP_FN const char *unsb_desktop_explain(const unsb_desktop *desktop, i
     bool answered = rc <= -50 && rc > UNSB_E_USER && result != NULL && result->http_status != 0;
     bool wire = rc <= -30 && rc > -50;
     const char *said = unsb_proxy_error_text(rc), *remedy = unsbi_desktop_remedy(desktop, rc);
-    const char *tls = wire || rc <= UNSB_E_USER ? unsbi_desktop_tls_text(desktop) : "";
+    const char *tls = (wire || rc <= UNSB_E_USER) && desktop->tls.error != 0
+                          ? unsbi_desktop_tls_text(desktop)
+                          : "";
     char number[48];
 
     text[0] = '\0';
