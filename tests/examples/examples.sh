@@ -1,0 +1,193 @@
+# ports/unsandbox_desktop.h, ports/unsandbox.hpp and every example. Sourced by run.sh.
+
+say "== the desktop layer and the examples"
+need "for the desktop layer and the examples" \
+    "command -v gcc" gcc "command -v g++" g++ "command -v clang" clang "command -v make" make \
+    "$(has_header cmocka.h)" libcmocka-dev "$(has_header openssl/ssl.h)" libssl-dev \
+    "$(has_header mbedtls/ssl.h)" libmbedtls-dev "$(has_header bearssl.h)" libbearssl-dev
+desk=$WORK/desktop
+mkdir -p "$desk"
+desk_warn="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-align -Wundef -Werror"
+desk_pair="unsb-pk-demo0-vault-unlck-12345 unsb-sk-demo0-vault-unlck-12345"
+
+# desk_verdict NAME: of the command just run, whose output is in $desk/log
+desk_verdict() {
+    if [ $? = 0 ]; then echo "ok - $1"; else
+        echo "not ok - $1"; sed 's/^/#   /' "$desk/log" | head -n 12
+    fi >>"$WORK/tap"
+}
+
+# ---- what compiles ----
+: >"$WORK/tap"
+printf '#define UNSANDBOX_IMPLEMENTATION\n#include "unsandbox_desktop.h"\nint main(void) { return 0; }\n' \
+    >"$desk/unit.c"
+for cc in "gcc -std=c99" "clang -std=c11" "g++ -x c++ -std=c++11" "clang++ -x c++ -std=c++11" \
+    "g++ -x c++ -std=c++20"; do
+    for tls in OPENSSL MBEDTLS BEARSSL; do
+        # shellcheck disable=SC2086
+        $cc $desk_warn -O1 -I.. -I../ports -DUNSB_DESKTOP_TLS_$tls=1 -c "$desk/unit.c" \
+            -o "$desk/unit.o" >"$desk/log" 2>&1
+        desk_verdict "unsandbox_desktop.h: $cc $tls"
+    done
+done
+for cc in "g++ -std=c++11" "clang++ -std=c++17" "g++ -std=c++20" "g++ -std=c++11 -fno-exceptions"; do
+    # shellcheck disable=SC2086
+    $cc $desk_warn -O1 -I.. -I../ports -c ../examples/hello.cpp -o "$desk/unit.o" >"$desk/log" 2>&1
+    desk_verdict "unsandbox.hpp: $cc"
+done
+! gcc -I.. -I../ports -DUNSB_DESKTOP_TLS_OPENSSL=1 -DUNSB_DESKTOP_TLS_BEARSSL=1 -c "$desk/unit.c" \
+    -o "$desk/unit.o" >"$desk/log" 2>&1 && grep -q 'set one of' "$desk/log"
+desk_verdict "two TLS libraries are refused"
+count "desktop, compile"
+
+# ---- services, one for each fault ----
+# desk_service VARIABLE CERTIFICATE
+desk_service() {
+    # shellcheck disable=SC2086
+    start_server "$1" --tls "$desk/pki/$2.pem" "$desk/pki/$2.key" --key-pair $desk_pair
+    eval "UNSB_DESKTOP_$1=https://localhost:\${$1##*:}; export UNSB_DESKTOP_$1"
+}
+
+make_ca "$desk/pki" && make_cert "$desk/pki" localhost "DNS:localhost,IP:127.0.0.1" &&
+    make_cert "$desk/pki" elsewhere "DNS:elsewhere.example" &&
+    make_ca "$desk/strange" && make_cert "$desk/strange" localhost "DNS:localhost" &&
+    mv "$desk/strange/localhost.pem" "$desk/pki/unknown.pem" &&
+    mv "$desk/strange/localhost.key" "$desk/pki/unknown.key" &&
+    mkdir "$desk/ca" && : >"$desk/ca/index.txt" && echo 01 >"$desk/ca/serial" &&
+    printf '[ca]\ndefault_ca=a\n[a]\ndatabase=%s/index.txt\nserial=%s/serial\n' "$desk/ca" \
+        "$desk/ca" >"$desk/ca/conf" &&
+    printf 'new_certs_dir=%s\ndefault_md=sha256\npolicy=p\nunique_subject=no\n[p]\ncommonName=supplied\n' \
+        "$desk/ca" >>"$desk/ca/conf" &&
+    openssl ca -batch -notext -config "$desk/ca/conf" -cert "$desk/pki/ca.pem" \
+        -keyfile "$desk/pki/ca.key" -in "$desk/pki/localhost.csr" -extfile "$desk/pki/localhost.ext" \
+        -startdate 20200101000000Z -enddate 20210101000000Z -out "$desk/pki/expired.pem" \
+        >"$desk/log" 2>&1 &&
+    cp "$desk/pki/localhost.key" "$desk/pki/expired.key" ||
+    die "no certificates: $(cat "$desk/log")"
+desk_service TLS localhost
+desk_service OTHER elsewhere
+desk_service UNKNOWN unknown
+desk_service EXPIRED expired
+# shellcheck disable=SC2086
+start_server PLAIN --key-pair $desk_pair
+# shellcheck disable=SC2153
+UNSB_DESKTOP_PLAIN=$PLAIN
+# a port where nothing listens: bound for as long as the tests run
+python3 -B -c 'import socket, sys, time
+s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True)
+time.sleep(3600)' >"$desk/stopped" &
+PIDS="$PIDS $!"
+python3 -B examples/connect_proxy.py >"$desk/proxy" 2>"$desk/proxy.log" &
+PIDS="$PIDS $!"
+tries=0
+until [ -s "$desk/proxy" ] && [ -s "$desk/stopped" ]; do
+    tries=$((tries + 1))
+    [ $tries -le 200 ] || die "a proxy did not start"
+    sleep 0.1
+done
+UNSB_DESKTOP_STOPPED=https://localhost:$(cat "$desk/stopped")
+UNSB_DESKTOP_PROXY=http://localhost:$(cat "$desk/proxy")
+export UNSB_DESKTOP_PLAIN UNSB_DESKTOP_STOPPED UNSB_DESKTOP_PROXY
+
+# ---- the suite with each TLS library ----
+# desk_suite LABEL FLAGS LIBRARIES
+desk_suite() {
+    # shellcheck disable=SC2086
+    if gcc -std=c11 -D_GNU_SOURCE -g $desk_warn -I.. -I../ports -Isuites $2 suites/test_desktop.c \
+        -o "$desk/test_desktop" -lcmocka $3 -lpthread >"$desk/log" 2>&1; then
+        suite "$1" "$desk/test_desktop" "env UNSB_TEST_PKI=$desk/pki"
+    else
+        { echo "not ok - the build"; sed 's/^/#   /' "$desk/log" | head -n 20; } >"$WORK/tap"
+        count "test_desktop [$1]"
+    fi
+}
+desk_suite "OpenSSL" "-O2" "-lssl -lcrypto"
+desk_suite "OpenSSL, sanitized" "-O1 $SANITIZE" "-lssl -lcrypto"
+desk_suite "Mbed TLS" "-O1 -DUNSB_DESKTOP_TLS_MBEDTLS=1" "-lmbedtls -lmbedx509 -lmbedcrypto"
+desk_suite "BearSSL" "-O1 -DUNSB_DESKTOP_TLS_BEARSSL=1" "-lbearssl"
+
+# ---- the examples ----
+# desk_run NAME PATTERN COMMAND...: it must succeed and print a line like that
+desk_run() {
+    desk_name=$1 desk_pattern=$2; shift 2
+    env HOME="$desk" SSL_CERT_FILE="$desk/pki/ca.pem" UNSANDBOX_URL="$UNSB_DESKTOP_TLS" \
+        UNSANDBOX_PUBLIC_KEY="${desk_pair% *}" UNSANDBOX_SECRET_KEY="${desk_pair#* }" \
+        timeout 120 "$@" >"$desk/log" 2>&1 && grep -q "$desk_pattern" "$desk/log"
+    desk_verdict "$desk_name"
+}
+
+: >"$WORK/tap"
+make -s -C "$ROOT/examples" B="$desk/bin" >"$desk/log" 2>&1 && [ ! -s "$desk/log" ]
+desk_verdict "they build without a warning"
+printf '#!/bin/sh\necho six times seven\n' >"$desk/script"
+desk_run hello '^42$' "$desk/bin/hello"
+desk_run hello.cpp '^2$' "$desk/bin/hello_cpp"
+desk_run pieces '^42$' "$desk/bin/pieces"
+desk_run stream '^line 99999$' "$desk/bin/stream"
+desk_run json_on_device '^300 readings, 6300 degrees in all$' "$desk/bin/json_on_device"
+desk_run files '^exit code 0, ' "$desk/bin/files"
+desk_run stdin "^\['a'\] 0 words$" "$desk/bin/stdin" a </dev/null
+desk_run artifact '^there it printed: compiled far away$' "$desk/bin/artifact" "$desk/fetched"
+desk_run "artifact: what it saved runs" '^compiled far away$' "$desk/fetched"
+desk_run shebang '^six times seven$' "$desk/bin/shebang" "$desk/script"
+desk_run job '^completed after ' "$desk/bin/job"
+desk_run cancel 'partial output: begun' "$desk/bin/cancel"
+desk_run failing NameError "$desk/bin/failing"
+desk_run warm '^the session counted to 20' "$desk/bin/warm"
+desk_run fan_out '^pi is about 3\.1' "$desk/bin/fan_out" 4
+desk_run plugin '^both unloaded$' "$desk/bin/plugin_host" "$desk/bin/plugin_a.so" \
+    "$desk/bin/plugin_b.so"
+desk_run game_frame '^the worst frame of ' "$desk/bin/game_frame"
+# a lambda that throws leaves nothing behind and the client usable
+g++ -std=c++11 -g $desk_warn $SANITIZE -I.. -I../ports examples/throwing.cpp -o "$desk/throwing" \
+    -lssl -lcrypto -lpthread >"$desk/log" 2>&1 &&
+    desk_run "unsandbox.hpp: a callback that throws" '^42$' "$desk/throwing" ||
+    desk_verdict "unsandbox.hpp: a callback that throws, the build"
+# one program at a time: three of four clients are told to come later
+# shellcheck disable=SC2086
+start_server LIMITED --tls "$desk/pki/localhost.pem" "$desk/pki/localhost.key" \
+    --key-pair $desk_pair --concurrency 1 --dialect live
+desk_full=$UNSB_DESKTOP_TLS
+UNSB_DESKTOP_TLS=https://localhost:${LIMITED##*:}
+desk_run "fan_out where one may run at a time" '^pi is about 3\.1' "$desk/bin/fan_out" 4
+UNSB_DESKTOP_TLS=$desk_full
+
+if $all; then
+    need "to draw the game" "$(has_header SDL2/SDL.h)" libsdl2-dev "command -v Xvfb" xvfb \
+        "command -v xvfb-run" xvfb "command -v xauth" xauth
+    gcc -std=c11 -O2 $desk_warn -Wno-undef -DGAME_SDL=1 -I.. -I../ports ../examples/game_frame.c \
+        -o "$desk/game" -lSDL2 -lssl -lcrypto -lpthread >"$desk/log" 2>&1
+    desk_verdict "game_frame builds with SDL2"
+    desk_run "game_frame, drawn" '^the worst frame of ' env GAME_PICTURE="$desk/game.bmp" \
+        SDL_RENDER_DRIVER=software xvfb-run -a "$desk/game"
+    [ "$(wc -c <"$desk/game.bmp")" -gt 900000 ] >"$desk/log" 2>&1
+    desk_verdict "game_frame: its picture"
+fi
+stop_servers
+count "examples"
+
+# ---- Windows ----
+if $all; then
+    need "to build the desktop layer for Windows, and to run it" \
+        "command -v x86_64-w64-mingw32-gcc" gcc-mingw-w64-x86-64 \
+        "command -v wine" wine "test -e /usr/lib/wine/wine64" wine64
+    # shellcheck disable=SC2086
+    start_server WINDOWS --tls "$desk/pki/localhost.pem" "$desk/pki/localhost.key" \
+        --key-pair $desk_pair
+    desk_wine="env -u DISPLAY WINEPREFIX=$desk/prefix WINEDEBUG=-all"
+    : >"$WORK/tap"
+    x86_64-w64-mingw32-gcc -std=c11 -O2 $desk_warn -I.. -I../ports ../examples/hello.c \
+        -o "$desk/hello.exe" -static -lws2_32 -lsecur32 -lcrypt32 >"$desk/log" 2>&1
+    desk_verdict "hello.exe builds"
+    $desk_wine wine wineboot -i >"$desk/log" 2>&1 </dev/null
+    UNSB_DESKTOP_TLS=https://localhost:${WINDOWS##*:}
+    # shellcheck disable=SC2086
+    desk_run "hello.exe under Wine" '^42' $desk_wine wine "$desk/hello.exe"
+    $desk_wine wineserver -k >/dev/null 2>&1
+    $desk_wine wineserver -w >/dev/null 2>&1
+    stop_servers
+    count "desktop [Windows]"
+fi
+unset UNSB_DESKTOP_TLS UNSB_DESKTOP_OTHER UNSB_DESKTOP_UNKNOWN UNSB_DESKTOP_EXPIRED \
+    UNSB_DESKTOP_PLAIN UNSB_DESKTOP_STOPPED UNSB_DESKTOP_PROXY
+rm -rf "$desk"
