@@ -36,7 +36,7 @@ expect() {
 }
 
 step "building the examples"
-make -s -C "$ROOT/examples" B="$WORK/bin" || die "the examples do not build"
+make -s -j2 -C "$ROOT/examples" B="$WORK/bin" CFLAGS="-std=c11 -O1" CXXFLAGS="-std=c++11 -O1" || die "the examples do not build"
 
 step "a throw-away authority and certificate, and the local service over TLS"
 make_ca "$WORK/pki" && make_cert "$WORK/pki" localhost "DNS:localhost,IP:127.0.0.1" ||

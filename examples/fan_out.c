@@ -1,5 +1,5 @@
-/* More than one connection: a Monte-Carlo computation in PARTS parts, by CLIENTS clients in one poll
- * loop; results are merged as they come: fan_out [CLIENTS]. */
+/* More than one connection: a Monte-Carlo computation in PARTS parts, by CLIENTS clients in one
+ * poll loop; results are merged as they come: fan_out [CLIENTS]. */
 #define UNSANDBOX_IMPLEMENTATION
 #include "unsandbox_desktop.h"
 #include <poll.h>

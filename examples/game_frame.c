@@ -146,7 +146,8 @@ static void report(unsigned long frames, uint64_t worst)
     for (i = 0; i < BUCKETS; i++)
         if (histogram[i] != 0)
             printf("  below %6lu us: %lu polls\n", 2ul << i, histogram[i]);
-    printf("the worst frame of %lu took %lu us of its %d\n", frames, (unsigned long)worst, FRAME_US);
+    printf("the worst frame of %lu took %lu us of its %d\n", frames, (unsigned long)worst,
+           FRAME_US);
 }
 
 int main(int argc, char **argv)

@@ -72,7 +72,7 @@ int main(void)
     unsb_program program = {
         .language = "python",
         .code = unsb_text("import json\n"
-                          "print(json.dumps([{'name': 'sensor \\u00e9 %d' % i, 'celsius': 20 + i % 3}\n"
+                          "print(json.dumps([{'name': 'sensor \\u00e9', 'celsius': 20 + i % 3}\n"
                           "                  for i in range(300)]))\n")};
     unsb_result result = {.out = {.write = on_output, .context = &r}};
     int rc = unsb_desktop_open(&d, NULL);

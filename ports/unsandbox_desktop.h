@@ -35,7 +35,7 @@
  * The client has a buffer of 16 KB, both clocks, and retries = 3 (only where the service cannot
  * have started the program; see the manual).
  *
- * Memory: unsb_desktop, 25 to 100 KB by the TLS library, best static or on the heap; and what the
+ * Memory: unsb_desktop, 20 to 70 KB by the TLS library, best static or on the heap; and what the
  * TLS library allocates. Any number of them, each of one thread at a time. It must not be moved or
  * copied between open and close.
  *
@@ -175,8 +175,8 @@ typedef struct unsb_desktop {
  * >>api
  * ====================================================================== */
 
-/* Sets up desktop->client; connects to nothing yet. Whatever `desktop` held is overwritten: close it
- * before. `options` NULL: all defaults. UNSB_OK, UNSB_E_DESKTOP_URL, UNSB_E_DESKTOP_KEYS,
+/* Sets up desktop->client; connects to nothing yet. Whatever `desktop` held is overwritten: close
+ * it before. `options` NULL: all defaults. UNSB_OK, UNSB_E_DESKTOP_URL, UNSB_E_DESKTOP_KEYS,
  * UNSB_E_TRUST (no certificates to trust), UNSB_E_PROXY_CONFIG and _SCHEME (a proxy in the
  * environment that cannot be used), or what unsb_init() says. After an error only
  * unsb_desktop_explain() and unsb_desktop_close() may be called, and the latter should be. */

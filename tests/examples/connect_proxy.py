@@ -1,4 +1,4 @@
-"""An HTTP proxy that knows CONNECT to loopback alone: prints its port, serves until it is stopped."""
+"""An HTTP proxy that knows CONNECT to loopback alone: prints its port."""
 import socket
 import sys
 import threading

@@ -19,8 +19,8 @@ desk_verdict() {
 
 # ---- what compiles ----
 : >"$WORK/tap"
-printf '#define UNSANDBOX_IMPLEMENTATION\n#include "unsandbox_desktop.h"\nint main(void) { return 0; }\n' \
-    >"$desk/unit.c"
+printf '%s\n' '#define UNSANDBOX_IMPLEMENTATION' '#include "unsandbox_desktop.h"' \
+    'int main(void) { return 0; }' >"$desk/unit.c"
 for cc in "gcc -std=c99" "clang -std=c11" "g++ -x c++ -std=c++11" "clang++ -x c++ -std=c++11" \
     "g++ -x c++ -std=c++20"; do
     for tls in OPENSSL MBEDTLS BEARSSL; do
@@ -30,7 +30,8 @@ for cc in "gcc -std=c99" "clang -std=c11" "g++ -x c++ -std=c++11" "clang++ -x c+
         desk_verdict "unsandbox_desktop.h: $cc $tls"
     done
 done
-for cc in "g++ -std=c++11" "clang++ -std=c++17" "g++ -std=c++20" "g++ -std=c++11 -fno-exceptions"; do
+for cc in "g++ -std=c++11" "clang++ -std=c++17" "g++ -std=c++20" \
+    "g++ -std=c++11 -fno-exceptions"; do
     # shellcheck disable=SC2086
     $cc $desk_warn -O1 -I.. -I../ports -c ../examples/hello.cpp -o "$desk/unit.o" >"$desk/log" 2>&1
     desk_verdict "unsandbox.hpp: $cc"
@@ -56,10 +57,11 @@ make_ca "$desk/pki" && make_cert "$desk/pki" localhost "DNS:localhost,IP:127.0.0
     mkdir "$desk/ca" && : >"$desk/ca/index.txt" && echo 01 >"$desk/ca/serial" &&
     printf '[ca]\ndefault_ca=a\n[a]\ndatabase=%s/index.txt\nserial=%s/serial\n' "$desk/ca" \
         "$desk/ca" >"$desk/ca/conf" &&
-    printf 'new_certs_dir=%s\ndefault_md=sha256\npolicy=p\nunique_subject=no\n[p]\ncommonName=supplied\n' \
-        "$desk/ca" >>"$desk/ca/conf" &&
+    printf '%s\n' "new_certs_dir=$desk/ca" default_md=sha256 policy=p '[p]' commonName=supplied \
+        >>"$desk/ca/conf" &&
     openssl ca -batch -notext -config "$desk/ca/conf" -cert "$desk/pki/ca.pem" \
-        -keyfile "$desk/pki/ca.key" -in "$desk/pki/localhost.csr" -extfile "$desk/pki/localhost.ext" \
+        -keyfile "$desk/pki/ca.key" -in "$desk/pki/localhost.csr" \
+        -extfile "$desk/pki/localhost.ext" \
         -startdate 20200101000000Z -enddate 20210101000000Z -out "$desk/pki/expired.pem" \
         >"$desk/log" 2>&1 &&
     cp "$desk/pki/localhost.key" "$desk/pki/expired.key" ||

@@ -1,5 +1,5 @@
-/* A callback that throws: the exception arrives, nothing leaks (the sanitizer looks), and the client
- * can be used again. */
+/* A callback that throws: the exception arrives, nothing leaks (the sanitizer looks), and the
+ * client can be used again. */
 #define UNSANDBOX_IMPLEMENTATION
 #include "unsandbox.hpp"
 #include <iostream>
