@@ -157,13 +157,14 @@ typedef struct unsb_desktop {
     bool is_tls;
     char host[256];
     char keys_from[48]; /* where the credentials are from, "" without any */
+    char public_key[256], secret_key[256]; /* "": a bearer key, which is in public_key */
     char problem[256];  /* with an error of unsb_desktop_open(): the reason, or "" */
     /* private */
     bool opened;
     unsb_proxy_settings settings;
     unsbi_desktop_tls tls;
     unsbi_desktop_trust trust;
-    char public_key[256], secret_key[256], buffer[16384];
+    char buffer[16384];
 #ifdef _WIN32
     unsigned char records[UNSB_SCHANNEL_BUFFER];
 #elif UNSB_DESKTOP_TLS_BEARSSL
@@ -188,6 +189,8 @@ UNSBI_DESKTOP_FN void unsb_desktop_close(unsb_desktop *desktop);
  * programs that wait for nothing else. UNSB_OK, UNSB_E_TIMEOUT (time passed; poll nevertheless), or
  * the transport's error. */
 UNSBI_DESKTOP_FN int unsb_desktop_wait(unsb_desktop *desktop, uint32_t most_ms);
+/* The layer's clock: monotonic milliseconds, as unsb_config.now_ms. `unused` may be NULL. */
+UNSBI_DESKTOP_FN uint32_t unsb_desktop_now_ms(void *unused);
 /* Writes what happened, why, and what may help, in one line for people, without keys and without
  * control characters. `rc` is what a call returned; `result` may be NULL, and is what the call was
  * given. To be asked before the next operation. Returns `text`, always NUL-terminated and cut to
@@ -346,10 +349,10 @@ static int unsbi_desktop_credentials(unsb_desktop *desktop, const unsb_desktop_o
     int rc = UNSB_OK;
 
     if (options->public_key != NULL) {
-        return unsbi_desktop_keys(desktop, "the program", options->public_key, options->secret_key);
+        return unsbi_desktop_keys(desktop, "the options", options->public_key, options->secret_key);
     }
     if (options->secret_key != NULL) {
-        return unsbi_desktop_problem(desktop, UNSB_E_DESKTOP_KEYS, "the program gives a secret key "
+        return unsbi_desktop_problem(desktop, UNSB_E_DESKTOP_KEYS, "the options have a secret key "
                                      "without its public key", "");
     }
     if (options->account != NULL) {
@@ -370,7 +373,7 @@ static int unsbi_desktop_credentials(unsb_desktop *desktop, const unsb_desktop_o
                                                     "UNSANDBOX_PUBLIC_KEY is"
                                  : secret != NULL ? "UNSANDBOX_PUBLIC_KEY is not set, "
                                                     "UNSANDBOX_SECRET_KEY is"
-                                                  : "there are no credentials",
+                                                  : "there are no keys",
                                  ": set both, or put the pair into ~/.unsandbox/accounts.csv, or "
                                  "set UNSANDBOX_API_KEY");
 }
@@ -591,11 +594,10 @@ UNSBI_DESKTOP_FN int unsb_desktop_open(unsb_desktop *desktop, const unsb_desktop
     config.retries = 3;
 #endif
     config.total_timeout_ms = options->total_timeout_ms;
+    config.now_ms = unsb_desktop_now_ms;
 #ifdef _WIN32
-    config.now_ms = unsb_winsock_now_ms;
     config.unix_time = unsb_winsock_unix_time;
 #else
-    config.now_ms = unsb_posix_now_ms;
     config.unix_time = unsb_posix_unix_time;
 #endif
     rc = unsb_init(&desktop->client, &config);
@@ -639,6 +641,15 @@ UNSBI_DESKTOP_FN int unsb_desktop_wait(unsb_desktop *desktop, uint32_t most_ms)
     int interest = unsb_interest(&desktop->client, &timeout_ms);
     return desktop->transport.vtable->wait(desktop->transport.context, interest,
                                            timeout_ms < most_ms ? timeout_ms : most_ms);
+}
+
+UNSBI_DESKTOP_FN uint32_t unsb_desktop_now_ms(void *unused)
+{
+#ifdef _WIN32
+    return unsb_winsock_now_ms(unused);
+#else
+    return unsb_posix_now_ms(unused);
+#endif
 }
 
 /* ---- explanations ---- */

@@ -100,7 +100,7 @@ static void keys_in_their_order(void **state)
     unsb_desktop_options account = {.account = "1"};
 
     (void)state;
-    refused(NULL, UNSB_E_DESKTOP_KEYS, "there are no credentials: set both");
+    refused(NULL, UNSB_E_DESKTOP_KEYS, "there are no keys: set both");
     setenv("UNSANDBOX_API_KEY", "unsb-sk-bearer", 1);
     keys_are(NULL, "unsb-sk-bearer", "");
     accounts("unsb-pk-0,unsb-sk-0\nunsb-pk-1,unsb-sk-1\n");
@@ -453,7 +453,7 @@ static void closing_wipes_and_may_be_repeated(void **state)
     unsb_desktop_close(&d);
     assert_memory_equal(&d, &zero, sizeof d);
     unsb_desktop_close(&d);
-    refused(NULL, UNSB_E_DESKTOP_KEYS, "credentials");
+    refused(NULL, UNSB_E_DESKTOP_KEYS, "no keys");
     assert_memory_equal(&d, &zero, sizeof d);
 }
 
