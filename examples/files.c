@@ -1,4 +1,4 @@
-/* Sends environment variables and two input files; takes stdout and stderr apart, as they arrive. */
+/* Sends environment variables and two input files; takes stdout and stderr as they arrive. */
 #define UNSANDBOX_IMPLEMENTATION
 #include "unsandbox_desktop.h"
 

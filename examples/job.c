@@ -1,4 +1,5 @@
-/* Submits a job and goes on working until it is done: a non-blocking client in a program's own loop. */
+/* Submits a job and goes on working until it is done: a non-blocking client in a program's own
+ * loop. */
 #define UNSANDBOX_IMPLEMENTATION
 #include "unsandbox_desktop.h"
 

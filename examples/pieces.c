@@ -1,5 +1,6 @@
 /* hello.c without unsandbox_desktop.h: each piece placed by hand, as firmware and games do.
- * Keys: UNSANDBOX_PUBLIC_KEY and UNSANDBOX_SECRET_KEY, else UNSANDBOX_API_KEY; service: UNSANDBOX_URL. */
+ * Keys: UNSANDBOX_PUBLIC_KEY and UNSANDBOX_SECRET_KEY, else UNSANDBOX_API_KEY; service:
+ * UNSANDBOX_URL. */
 #define _POSIX_C_SOURCE 200809L
 #define UNSANDBOX_IMPLEMENTATION
 #include "unsandbox.h"

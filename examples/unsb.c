@@ -3,7 +3,7 @@
  *     unsb hello.py                 unsb -s python 'print(6 * 7)'
  *     unsb -a -o bin hello.c        unsb jobs, wait ID, cancel ID, languages, key ...
  *
- * examples/unsb.1 is its manual. Linux, the BSDs, macOS: make -C examples unsb; Windows: with MinGW,
+ * examples/unsb.1 is its manual. Linux, the BSDs, macOS: make -C examples unsb; Windows, MinGW:
  * gcc -I. -Iports examples/unsb.c -o unsb.exe -lws2_32 -lsecur32 -lcrypt32 -lshell32
  *
  * The client is non-blocking, so that one loop (finish()) moves every operation, draws what moves
@@ -881,7 +881,8 @@ static int exit_of(int rc)
     case UNSB_E_PROXY_AUTH:
         return EXIT_KEY;
     case UNSB_E_NO_KEY: case UNSB_E_TRUST: case UNSB_E_NO_CLOCK: case UNSB_E_NO_SIGNING:
-    case UNSB_E_DESKTOP_URL: case UNSB_E_DESKTOP_KEYS: case UNSB_E_PROXY_CONFIG: case UNSB_E_PROXY_SCHEME:
+    case UNSB_E_DESKTOP_URL: case UNSB_E_DESKTOP_KEYS: case UNSB_E_PROXY_CONFIG:
+    case UNSB_E_PROXY_SCHEME:
         return EXIT_CONFIG;
     default:
         return rc >= -29 ? EXIT_USAGE : rc >= -65 ? EXIT_PROTOCOL : EXIT_BUG;
