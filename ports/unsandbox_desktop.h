@@ -321,6 +321,10 @@ static bool unsbi_desktop_account(unsb_desktop *desktop, const char *account, in
     if (home != NULL && strlen(home) < sizeof path - 32) {
         (void)snprintf(path, sizeof path, "%s/.unsandbox/accounts.csv", home);
         file = fopen(path, "r");
+        if (file == NULL && errno != ENOENT && errno != ENOTDIR) {
+            (void)snprintf(desktop->problem, sizeof desktop->problem,
+                           "; ~/.unsandbox/accounts.csv cannot be read: %s", strerror(errno));
+        }
     }
     if (file != NULL) {
         char io[1024]; /* stdio's own buffer would keep the secrets on the heap */
@@ -346,6 +350,7 @@ static int unsbi_desktop_credentials(unsb_desktop *desktop, const unsb_desktop_o
     const char *key = unsbi_desktop_env("UNSANDBOX_PUBLIC_KEY");
     const char *secret = unsbi_desktop_env("UNSANDBOX_SECRET_KEY");
     const char *bearer = unsbi_desktop_env("UNSANDBOX_API_KEY");
+    char unread[sizeof desktop->problem];
     int rc = UNSB_OK;
 
     if (options->public_key != NULL) {
@@ -366,16 +371,18 @@ static int unsbi_desktop_credentials(unsb_desktop *desktop, const unsb_desktop_o
         return rc;
     }
     if (bearer != NULL) {
+        desktop->problem[0] = '\0';
         return unsbi_desktop_keys(desktop, "UNSANDBOX_API_KEY", bearer, NULL);
     }
-    return unsbi_desktop_problem(desktop, UNSB_E_DESKTOP_KEYS,
-                                 key != NULL      ? "UNSANDBOX_SECRET_KEY is not set, "
-                                                    "UNSANDBOX_PUBLIC_KEY is"
-                                 : secret != NULL ? "UNSANDBOX_PUBLIC_KEY is not set, "
-                                                    "UNSANDBOX_SECRET_KEY is"
-                                                  : "there are no keys",
-                                 ": set both, or put the pair into ~/.unsandbox/accounts.csv, or "
-                                 "set UNSANDBOX_API_KEY");
+    memcpy(unread, desktop->problem, sizeof unread); /* why accounts.csv could not be read, or "" */
+    (void)snprintf(desktop->problem, sizeof desktop->problem,
+                   "%s: set both, or put the pair into ~/.unsandbox/accounts.csv, or set "
+                   "UNSANDBOX_API_KEY%.100s",
+                   key != NULL      ? "UNSANDBOX_SECRET_KEY is not set, UNSANDBOX_PUBLIC_KEY is"
+                   : secret != NULL ? "UNSANDBOX_PUBLIC_KEY is not set, UNSANDBOX_SECRET_KEY is"
+                                    : "there are no keys",
+                   unread);
+    return UNSB_E_DESKTOP_KEYS;
 }
 
 /* ---- the address ---- */
@@ -766,6 +773,10 @@ static const char *unsbi_desktop_remedy(const unsb_desktop *desktop, int rc)
     case UNSB_E_PROXY_SCHEME: return "http:// proxies alone are spoken to";
     case UNSB_E_PROXY_CONFIG: return "write http://[user:password@]host[:port]";
     case UNSB_E_PROXY_FORBIDDEN: return "ask who runs the proxy, or name the host in NO_PROXY";
+    case UNSB_E_CLOSED:
+    case UNSB_E_IO:
+    case UNSB_E_TRUNCATED: return "a program that was being sent may have run nevertheless";
+    case UNSB_E_SINK: return "look for a full disk, or who closed what the output goes to";
     case UNSB_E_TRUST: return "without trusted certificates no service can be told from another";
     default: return "";
     }

@@ -4,6 +4,7 @@
 #include "suite.h"
 #include "unsandbox_desktop.h"
 #include <sys/stat.h>
+#include <unistd.h>
 
 static unsb_desktop d;
 static char why[UNSB_DESKTOP_TEXT], home[64];
@@ -182,6 +183,24 @@ static void accounts_that_are_not_there(void **state)
     keys_are(NULL, "unsb-sk-bearer", "");
     unsetenv("HOME");
     keys_are(NULL, "unsb-sk-bearer", "");
+}
+
+/* A link to itself cannot be read even by root. */
+static void accounts_that_cannot_be_read(void **state)
+{
+    char path[128];
+
+    (void)state;
+    accounts("");
+    (void)snprintf(path, sizeof path, "%s/.unsandbox/accounts.csv", home);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(symlink("accounts.csv", path), 0);
+    refused(NULL, UNSB_E_DESKTOP_KEYS, "accounts.csv cannot be read: ");
+    setenv("UNSANDBOX_API_KEY", "unsb-sk-bearer", 1);
+    keys_are(NULL, "unsb-sk-bearer", "");
+    setenv("UNSANDBOX_API_KEY", "unsb-sk-bearer\n", 1);
+    refused(NULL, UNSB_E_HEADER_BYTE, "which are from UNSANDBOX_API_KEY");
+    assert_null(strstr(why, "accounts.csv"));
 }
 
 static void keys_that_cannot_be_sent(void **state)
@@ -486,6 +505,7 @@ int main(void)
         CASE(missing_halves_are_named),
         CASE(accounts_as_people_write_them),
         CASE(accounts_that_are_not_there),
+        CASE(accounts_that_cannot_be_read),
         CASE(keys_that_cannot_be_sent),
         CASE(addresses),
         CASE(addresses_that_are_good),
