@@ -21,7 +21,8 @@ tool_verdict() {
 tool_tests() {
     label=$1 program=$2; shift 2
     (unset CMOCKA_MESSAGE_OUTPUT
-        UNSB_TOOL=$program UNSB_TEST_PKI=$tool/pki python3 -B -W error::SyntaxWarning tool/test_tool.py -v "$@") \
+        UNSB_TOOL=$program UNSB_TEST_PKI=$tool/pki python3 -B -W error::SyntaxWarning \
+            tool/test_tool.py -v "$@") \
         >"$tool/log" 2>&1
     awk '/^(test_[a-z_]+) \(/ {name = $1}
         / \.\.\. ok$/ || /^ok$/ {print "ok - " name}
