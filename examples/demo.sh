@@ -81,7 +81,7 @@ examples() {
     expect 0 '^pi is about 3\.1' "$WORK/bin/fan_out" 4
 
     step "plugin: two shared objects, each with a library of its own, in one process"
-    expect 0 '^both unloaded$' "$WORK/bin/plugin_host" "$WORK/bin/plugin_a.so" "$WORK/bin/plugin_b.so"
+    expect 0 '^both closed$' "$WORK/bin/plugin_host" "$WORK/bin/plugin_a.so" "$WORK/bin/plugin_b.so"
 
     step "game_frame: a loop of 144 frames a second that has its levels made elsewhere"
     expect 0 '^the worst frame' "$WORK/bin/game_frame"

@@ -1,5 +1,6 @@
 /* A plug-in with a library of its own: UNSB_STATIC makes all of it private, so that two plug-ins,
- * of other versions even, are in one process without meeting. plugin_host.c loads it. */
+ * of other versions even, are in one process without meeting. plugin_host.c loads it.
+ * With UNSB_POSIX_THREADS 0 nothing of it stays mapped after dlclose(); see unsandbox_posix.h. */
 #define UNSANDBOX_IMPLEMENTATION
 #define UNSB_STATIC 1
 #include "unsandbox_desktop.h"

@@ -29,6 +29,6 @@ int main(int argc, char **argv)
         if (dlclose(plugins[i]) != 0)
             failed = 1;
     if (failed == 0)
-        printf("both unloaded\n");
+        printf("both closed\n");
     return failed;
 }
