@@ -387,15 +387,15 @@ static int unsbi_desktop_credentials(unsb_desktop *desktop, const unsb_desktop_o
 
 /* ---- the address ---- */
 
-/* Which part of an address that unsb_url_split() refuses is wrong. */
-static const char *unsbi_desktop_url_fault(const char *url)
+/* Which part of an address that unsb_url_split() refuses, with `rc`, is wrong. */
+static const char *unsbi_desktop_url_fault(const char *url, int rc)
 {
     const char *host = strstr(url, "://"), *end, *port;
     if (host == NULL) {
         return "it has no scheme: write https:// before it";
     }
-    if (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0) {
-        return "its scheme must be https, in small letters";
+    if (rc == UNSB_E_SCHEME) {
+        return "its scheme must be https";
     }
     host += 3;
     end = host + strcspn(host, "/?#");
@@ -438,6 +438,7 @@ static bool unsbi_desktop_local(const char *host)
 static int unsbi_desktop_address(unsb_desktop *desktop, const unsb_desktop_options *options)
 {
     const char *url = options->url, *from = "the url given: ", *fault = NULL;
+    int rc;
     if (url == NULL) {
         url = unsbi_desktop_env("UNSANDBOX_URL");
         from = "UNSANDBOX_URL: ";
@@ -445,10 +446,11 @@ static int unsbi_desktop_address(unsb_desktop *desktop, const unsb_desktop_optio
     if (url == NULL) {
         url = "https://api.unsandbox.com";
     }
-    if (unsb_url_split(url, desktop->host, sizeof desktop->host, &desktop->port,
-                       &desktop->is_tls) != UNSB_OK) {
+    rc = unsb_url_split(url, desktop->host, sizeof desktop->host, &desktop->port,
+                        &desktop->is_tls);
+    if (rc != UNSB_OK) {
         desktop->host[0] = '\0';
-        fault = unsbi_desktop_url_fault(url);
+        fault = unsbi_desktop_url_fault(url, rc);
     } else if (strspn(desktop->host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                      "0123456789-._:%") != strlen(desktop->host)) {
         desktop->host[0] = '\0';

@@ -162,7 +162,9 @@ def use(path, includes, functions, stubs=''):
 
 def programs(header):
     """program: (the functions that it uses, whether the options matter to it)"""
-    reader = header.takes('unsb_json_reader', 'parts')
+    # without the two conveniences, which are little functions around it
+    reader = [name for name in header.takes('unsb_json_reader', 'parts')
+              if name not in ('unsb_json_read_copy', 'unsb_json_double')]
     writer = header.takes('unsb_json_writer', 'parts')
     client = header.takes('unsb_client')
     return {

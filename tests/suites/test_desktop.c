@@ -219,7 +219,7 @@ static void addresses(void **state)
     static const struct {
         const char *url, *fault;
     } cases[] = {{"api.unsandbox.com", "no scheme"},
-                 {"HTTPS://localhost", "small letters"},
+                 {"HTTPS://localhost/v1", "without a path"},
                  {"ftp://localhost", "must be https"},
                  {"https://", "no host"},
                  {"https://:443", "no host"},
