@@ -1,46 +1,100 @@
-# The long part of run.sh, which sources it.
+# The parts of run.sh --all that do not run by default. run.sh sources it.
+#
+# To add a part: write tests/X/x.sh, and here
+#     part_x() { . x/x.sh; }
+# and x in the list. x.sh says its headline, installs what it needs (need or try_need of lib.sh),
+# leaves "ok - NAME", "not ok - NAME" or "ok - NAME # SKIP WHY" in $WORK/tap and calls count; or it
+# builds and runs suites by build, suite or variant (parts.sh). Its working directory is tests/.
+# $WORK is its own. $BUILD all parts share: what is built with $FAST or $SANITIZE goes into
+# $BUILD/fast or $BUILD/sanitized, the rest into a folder of its own. It runs beside others: no fixed
+# ports, no fixed names in /tmp; what it leaves running is in PIDS (start_server of lib.sh does it),
+# or ended by an at_end() of its own. To try it: sh tests/run.sh x. UNSB_TIMES=1 says what it costs.
 
-say "== the local service itself"
-python3 -B -m unittest -v sandboxd/test_sandboxd.py >"$WORK/unittest" 2>&1
-awk '/ \.\.\. ok$/ {print "ok - " $1} / \.\.\. (FAIL|ERROR)$/ {print "not ok - " $0}
-     / \.\.\. skipped / {print "ok - " $1 " # SKIP " $0} /^FAILED/ {print "not ok - " $0}' \
-    "$WORK/unittest" >"$WORK/tap"
-grep -q '^OK' "$WORK/unittest" ||
-    { echo "not ok - unittest"; tail -n 30 "$WORK/unittest" | sed 's/^/#   /'; } >>"$WORK/tap"
-count "sandboxd"
+# Those that take long come first, so that none of them runs alone at the end.
+long_parts="windows valgrind_ports matrix_linux firmware matrix_bare matrix_here lwip peers
+    mbedtls3 fuzz_parts fuzz_client fuzz_x509 fuzz_diff valgrind posix coverage proxies bench
+    sandboxd demo arduino macos matrix_compiled order"
+last_part=documents # after all the others
 
-say "== the demonstration"
-(unset CMOCKA_MESSAGE_OUTPUT; sh "$ROOT/examples/demo.sh") >"$WORK/demo" 2>&1
-if [ $? = 0 ]; then echo "ok - demo.sh"; else
-    echo "not ok - demo.sh"; grep -B 3 -A 1 FAILED "$WORK/demo" | sed 's/^/#   /'
-fi >"$WORK/tap"
-count "examples/demo.sh"
+part_arduino() { . ports/arduino.sh; }
+part_firmware() { . firmware/firmware.sh; }
+part_lwip() { . ports/lwip.sh; . ports/lwip_sockets.sh; }
+part_macos() { . ports/macos.sh; }
+part_mbedtls3() { . mbedtls3/mbedtls3.sh; }
+part_peers() { . peers/peers.sh; }
+part_posix() { . ports/posix.sh; }
+part_proxies() { . peers/proxies.sh; }
 
-# shellcheck source=peers/peers.sh
-. "$ROOT/tests/peers/peers.sh"
-# shellcheck source=peers/proxies.sh
-. "$ROOT/tests/peers/proxies.sh"
-# shellcheck source=firmware/firmware.sh
-. "$ROOT/tests/firmware/firmware.sh"
+# the library on other machines, in groups
+part_matrix_bare() { . matrix/matrix.sh; matrix_bare; }
+part_matrix_compiled() { . matrix/matrix.sh; matrix_compiled; }
+part_matrix_here() { . matrix/matrix.sh; matrix_here; }
+part_matrix_linux() { . matrix/matrix.sh; matrix_linux; }
 
-say "== valgrind: reads of what was never written"
-build "valgrind" "$BUILD/valgrind" "$parts $client $ports" CC=gcc CFLAGS="-O2 -g" &&
-    for name in test_base64 test_http test_sign test_request test_client $ports; do
-        suite "valgrind" "$BUILD/valgrind/$name" \
-            "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite"
+part_windows() {
+    . ports/wine.sh
+    . ports/winsock.sh
+    . ports/schannel.sh
+    . matrix/matrix.sh
+    matrix_windows
+}
+
+part_sandboxd() {
+    say "== the local service itself"
+    python3 -B -m unittest -v sandboxd/test_sandboxd.py >"$WORK/unittest" 2>&1
+    awk '/ \.\.\. ok$/ {print "ok - " $1} / \.\.\. (FAIL|ERROR)$/ {print "not ok - " $0}
+         / \.\.\. skipped / {print "ok - " $1 " # SKIP " $0} /^FAILED/ {print "not ok - " $0}' \
+        "$WORK/unittest" >"$WORK/tap"
+    grep -q '^OK' "$WORK/unittest" ||
+        { echo "not ok - unittest"; tail -n 30 "$WORK/unittest" | sed 's/^/#   /'; } >>"$WORK/tap"
+    count "sandboxd"
+}
+
+part_demo() {
+    say "== the demonstration"
+    (unset CMOCKA_MESSAGE_OUTPUT; sh "$ROOT/examples/demo.sh") >"$WORK/demo" 2>&1
+    if [ $? = 0 ]; then echo "ok - demo.sh"; else
+        echo "not ok - demo.sh"; grep -B 3 -A 1 FAILED "$WORK/demo" | sed 's/^/#   /'
+    fi >"$WORK/tap"
+    count "examples/demo.sh"
+}
+
+valgrind_suites() {
+    need "for reads of what was never written" "command -v valgrind" valgrind
+    build "valgrind" "$BUILD/fast" "$1" CC=gcc CFLAGS="$FAST" &&
+        for name in $1; do
+            suite "valgrind" "$BUILD/fast/$name" \
+                "valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite"
+        done
+}
+
+part_valgrind() {
+    say "== valgrind: reads of what was never written"
+    valgrind_suites "test_base64 test_http test_sign test_request test_client"
+}
+
+part_valgrind_ports() {
+    say "== valgrind: reads of what was never written, in the ports"
+    valgrind_suites "$ports"
+}
+
+part_order() {
+    say "== the fast loops where the byte order is not known"
+    variant "gcc -O2, byte order unknown" "$BUILD/order" "$parts" CC=gcc \
+        CFLAGS="-O2 -U__BYTE_ORDER__ -D__BYTE_ORDER__=0"
+}
+
+# fuzz NAME
+fuzz() {
+    say "== fuzzing, ${UNSB_FUZZ_SECONDS:=60} seconds: $1"
+    need "to fuzz" \
+        "test -e /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a" libclang-rt-14-dev
+    mkdir -p "$WORK/chains" "$WORK/corpus_x509" &&
+        python3 -B suites/x509_chains.py "$WORK/chains" >"$WORK/chains.log" 2>&1
+    for chain in "$WORK"/chains/*.chain; do
+        { printf '\007'; cat "$chain"; } >"$WORK/corpus_x509/x509_$(basename "$chain" .chain)"
     done
-
-say "== the fast loops where the byte order is not known"
-variant "gcc -O2, byte order unknown" "$BUILD/order" "$parts" CC=gcc \
-    CFLAGS="-O2 -U__BYTE_ORDER__ -D__BYTE_ORDER__=0"
-
-say "== fuzzing, $((${UNSB_FUZZ_SECONDS:=60})) seconds each"
-mkdir -p "$WORK/chains" "$WORK/corpus_x509" &&
-    python3 -B suites/x509_chains.py "$WORK/chains" >"$WORK/chains.log" 2>&1
-for chain in "$WORK"/chains/*.chain; do
-    { printf '\007'; cat "$chain"; } >"$WORK/corpus_x509/x509_$(basename "$chain" .chain)"
-done
-for name in parts client x509 diff; do
+    name=$1
     mkdir -p "$WORK/corpus_$name" && python3 -B fuzz/seeds.py "$WORK/corpus_$name"
     for other in "$WORK/corpus_$name"/*; do
         case $other in */"$name"_*) ;; *) rm "$other" ;; esac
@@ -58,58 +112,50 @@ for name in parts client x509 diff; do
         echo "not ok - fuzz_$name"; tail -n 40 "$WORK/fuzz" | sed 's/^/#   /'
     fi >"$WORK/tap"
     count "fuzz_$name"
-done
+}
+part_fuzz_parts() { fuzz parts; }
+part_fuzz_client() { fuzz client; }
+part_fuzz_x509() { fuzz x509; }
+part_fuzz_diff() { fuzz diff; }
 
-say "== flash, RAM and stack against tests/size_budget, and growth with the payload"
-for part in budget growth; do
-    sh bench.sh $part >"$WORK/bench" 2>"$WORK/errors" ||
-        grep -q '^not ok' "$WORK/bench" || { echo "not ok - bench.sh $part"
-            tail -n 20 "$WORK/errors" | sed 's/^/#   /'; } >>"$WORK/bench"
-    grep -E '^(ok|not ok|#)' "$WORK/bench" >"$WORK/tap"
-    count "bench.sh $part"
-done
+part_bench() {
+    say "== flash, RAM and stack against tests/size_budget, and growth with the payload"
+    for part in budget growth; do
+        sh bench.sh $part >"$WORK/bench" 2>"$WORK/errors" ||
+            grep -q '^not ok' "$WORK/bench" || { echo "not ok - bench.sh $part"
+                tail -n 20 "$WORK/errors" | sed 's/^/#   /'; } >>"$WORK/bench"
+        grep -E '^(ok|not ok|#)' "$WORK/bench" >"$WORK/tap"
+        count "bench.sh $part"
+    done
+}
 
-# shellcheck source=matrix/matrix.sh
-. "$ROOT/tests/matrix/matrix.sh"
+part_coverage() {
+    say "== coverage of unsandbox.h"
+    need "to measure coverage" "command -v lcov" lcov
+    coverage=$BUILD/coverage
+    rm -rf "$coverage"
+    variant "coverage" "$coverage" "$units" CC=gcc CFLAGS="-O0 -g --coverage -DUNSB_SMALL=0"
+    lcov -q -c -d "$coverage" --rc lcov_branch_coverage=1 -o "$WORK/coverage.info" >"$WORK/lcov" 2>&1 &&
+        lcov -q -e "$WORK/coverage.info" '*/unsandbox.h' --rc lcov_branch_coverage=1 \
+            -o "$WORK/header.info" >>"$WORK/lcov" 2>&1
+    lcov --summary "$WORK/header.info" --rc lcov_branch_coverage=1 >"$WORK/summary" 2>&1
+    sed -n 's/^ *\(lines\|functions\|branches\)\.*: /# figures: \1 /p' "$WORK/summary" >"$WORK/tap"
+    for gate in "lines 99" "functions 100" "branches 97"; do
+        awk -v what="${gate% *}" -v least="${gate#* }" '$1 ~ "^" what {sub("%", "", $2); seen = 1
+            print ($2 + 0 >= least + 0 ? "ok" : "not ok") " - " what " covered: " $2 "%, at least " least "%"}
+            END {if (!seen) print "not ok - " what " not measured"}' "$WORK/summary" >>"$WORK/tap"
+    done
+    count "coverage"
+}
 
-say "== coverage of unsandbox.h"
-coverage="$BUILD/coverage"
-rm -rf "$coverage"
-variant "coverage" "$coverage" "$parts $client $answers" CC=gcc CFLAGS="-O0 -g --coverage -DUNSB_SMALL=0"
-lcov -q -c -d "$coverage" --rc lcov_branch_coverage=1 -o "$WORK/coverage.info" >"$WORK/lcov" 2>&1 &&
-    lcov -q -e "$WORK/coverage.info" '*/unsandbox.h' --rc lcov_branch_coverage=1 \
-        -o "$WORK/header.info" >>"$WORK/lcov" 2>&1
-lcov --summary "$WORK/header.info" --rc lcov_branch_coverage=1 >"$WORK/summary" 2>&1
-sed -n 's/^ *\(lines\|functions\|branches\)\.*: /# figures: \1 /p' "$WORK/summary" >"$WORK/tap"
-for gate in "lines 99" "functions 100" "branches 97"; do
-    awk -v what="${gate% *}" -v least="${gate#* }" '$1 ~ "^" what {sub("%", "", $2); seen = 1
-        print ($2 + 0 >= least + 0 ? "ok" : "not ok") " - " what " covered: " $2 "%, at least " least "%"}
-        END {if (!seen) print "not ok - " what " not measured"}' "$WORK/summary" >>"$WORK/tap"
-done
-count "coverage"
-
-# shellcheck source=ports/posix.sh
-. "$ROOT/tests/ports/posix.sh"
-
-# shellcheck source=ports/arduino.sh
-. "$ROOT/tests/ports/arduino.sh"
-# shellcheck source=ports/winsock.sh
-. "$ROOT/tests/ports/winsock.sh"
-# shellcheck source=ports/schannel.sh
-. "$ROOT/tests/ports/schannel.sh"
-# shellcheck source=ports/macos.sh
-. "$ROOT/tests/ports/macos.sh"
-# shellcheck source=ports/lwip.sh
-. "$ROOT/tests/ports/lwip.sh"
-# shellcheck source=ports/lwip_sockets.sh
-. "$ROOT/tests/ports/lwip_sockets.sh"
-# shellcheck source=mbedtls3/mbedtls3.sh
-. "$ROOT/tests/mbedtls3/mbedtls3.sh"
-
-say "== what the documents claim to run"
-python3 -B matrix_test.py >"$WORK/unittest" 2>&1
-if [ $? = 0 ]; then echo "ok - matrix.py"; else
-    echo "not ok - matrix.py"; tail -n 30 "$WORK/unittest" | sed 's/^/#   /'
-fi >"$WORK/tap"
-python3 -B matrix.py check "$WORK/matrix" ../ports/README.md >>"$WORK/tap" 2>&1
-count "matrix"
+# What the other parts have shown.
+part_documents() {
+    say "== what the documents claim to run"
+    cat "$UNSB_RUN"/parts/*/matrix >"$WORK/lines"
+    python3 -B matrix_test.py >"$WORK/unittest" 2>&1
+    if [ $? = 0 ]; then echo "ok - matrix.py"; else
+        echo "not ok - matrix.py"; tail -n 30 "$WORK/unittest" | sed 's/^/#   /'
+    fi >"$WORK/tap"
+    python3 -B matrix.py check "$WORK/lines" ../ports/README.md >>"$WORK/tap" 2>&1
+    count "matrix"
+}

@@ -19,11 +19,9 @@ if [ $# != 0 ] && [ "$command $*" != "budget --record" ]; then
     sed -n 's/^#  *sh /usage: sh /p' "$0" >&2
     exit 2
 fi
-WORK=$(mktemp -d) || exit 1
-CACHE=${UNSB_BUILD:-$ROOT/tests/build}/bench # other libraries' sources, fetched once
-mkdir -p "$CACHE" || exit 1
 # shellcheck source=lib.sh
 . "$ROOT/tests/lib.sh"
+begin_work
 trap 'rm -rf "$WORK"' EXIT
 trap 'exit 130' INT TERM HUP
 

@@ -1,44 +1,125 @@
 # Shell functions that examples/demo.sh and tests/run.sh share. POSIX sh; sourced, with ROOT (the
-# checkout) and WORK (a scratch directory of the caller's) set.
+# checkout) and WORK (a scratch directory of the caller's) set, or with begin_work to set both.
 
 say() { printf '%s\n' "$*"; }
 die() { say "$*" >&2; exit 1; }
 
-# need WHY CHECK PACKAGE [CHECK PACKAGE ...]: installs each Debian package whose check (a shell
-# command) fails. Says what and why before it does.
+# What is fetched or built once and kept between runs. Nothing in it is needed but time.
+CACHE=${UNSB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/unsandbox-tests}
+
+# plain PATH: can make and an unquoted variable do with it?
+plain() {
+    case $1 in /*) ;; *) return 1 ;; esac
+    case $1 in *[!A-Za-z0-9._/+,@-]*) return 1 ;; esac
+}
+
+# begin_work: sets WORK, a new scratch directory. Where the paths of the checkout or of the cache are
+# not plain, ROOT and CACHE become links to them there; a cache that cannot be written is one there.
+begin_work() {
+    WORK=
+    for place in "${TMPDIR:-/tmp}" /tmp /var/tmp "${HOME:-/}"; do
+        plain "$place" && WORK=$(mktemp -d "$place/unsb.XXXXXX" 2>/dev/null) && break
+    done
+    [ -n "$WORK" ] || die "there is no place for scratch files: set TMPDIR to a folder, without spaces"
+    case $CACHE in /*) ;; *) CACHE=$PWD/$CACHE ;; esac
+    if ! { mkdir -p "$CACHE" && [ -w "$CACHE" ]; } 2>/dev/null; then
+        CACHE=$WORK/cache
+        mkdir "$CACHE"
+    fi
+    plain "$ROOT" || { ln -s "$ROOT" "$WORK/checkout" && ROOT=$WORK/checkout; }
+    plain "$CACHE" || { ln -s "$CACHE" "$WORK/cache" && CACHE=$WORK/cache; }
+    TMPDIR=$WORK/tmp
+    mkdir "$TMPDIR"
+    export TMPDIR UNSB_CACHE="$CACHE"
+}
+
+# locked FILE COMMAND...: runs it while no other process holds FILE
+locked() {
+    lock=$1; shift
+    if command -v flock >/dev/null 2>&1 && mkdir -p "${lock%/*}" 2>/dev/null; then
+        { flock 9; "$@"; } 9>"$lock"
+    else
+        "$@"
+    fi
+}
+
+# status_line TEXT: for somebody who looks, until the next one; "" removes it
+on_terminal() { [ -t 2 ] && [ "${TERM-dumb}" != dumb ]; }
+status_line() { ! on_terminal || printf '\r\033[K%.*s' 78 "$*" >&2; }
+
+# attended SAYING COMMAND...: runs it; meanwhile what the command SAYING prints is shown, with the
+# seconds that have passed
+attended() {
+    saying=$1 since=$(date +%s) ticker=; shift
+    ! on_terminal || {
+        while [ -d "$WORK" ]; do
+            status_line "   $(($(date +%s) - since)) s, $(eval "$saying")"
+            sleep 1
+        done &
+        ticker=$!
+    }
+    "$@"
+    attended_status=$?
+    [ -z "$ticker" ] || kill "$ticker"
+    status_line
+    return $attended_status
+}
+
+# add_missing CHECK PACKAGE [CHECK PACKAGE ...]: adds to $missing each Debian package whose check (a
+# shell command) fails
+add_missing() {
+    while [ $# -ge 2 ]; do
+        sh -c "$1" >/dev/null 2>&1 || missing="$missing $2"
+        shift 2
+    done
+}
+
+# need WHY CHECK PACKAGE [CHECK PACKAGE ...]: installs what is missing. Says what and why before it
+# does; where it cannot, how to.
 need() {
-    try_need "$@" || die "needed $why, and $refusal:$missing"
+    try_need "$@" || die "needed $why, and $refusal:$missing
+Who may install packages here can do it with this line:
+    apt-get update && apt-get install -y --no-install-recommends$missing"
 }
 
 # try_need ...: the same, but false (and why in $refusal, what in $missing) if it cannot be done
 try_need() {
     why=$1; shift
     missing=
-    while [ $# -ge 2 ]; do
-        sh -c "$1" >/dev/null 2>&1 || missing="$missing $2"
-        shift 2
-    done
+    add_missing "$@"
     [ -n "$missing" ] || return 0
     refusal="there is no apt-get to install it with"
     command -v apt-get >/dev/null 2>&1 || return 1
     as_root=
     if [ "$(id -u)" != 0 ]; then
         refusal="only root can install it"
-        command -v sudo >/dev/null 2>&1 || return 1
+        command -v sudo >/dev/null 2>&1 && { sudo -n true || sudo -v; } 2>/dev/null || return 1
         as_root=sudo
     fi
+    refusal="it could not be installed"
+    locked "$CACHE/locks/apt" install_missing "$@"
+}
+
+# One at a time: another part may just have installed what is missing here.
+install_missing() {
+    missing=
+    add_missing "$@"
+    [ -n "$missing" ] || return 0
     say "installing, $why:$missing"
     mkdir -p "$WORK"
-    install_log=$WORK/install.log
-    refusal="it could not be installed"
     # shellcheck disable=SC2086
-    if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
-        $missing >"$install_log" 2>&1; then
-        # package lists may be missing or old on a fresh machine
-        { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -qy --no-install-recommends $missing; } >"$install_log" 2>&1 ||
-            { tail -n 5 "$install_log" >&2; return 1; }
-    fi
+    attended "echo installing" install_packages $missing ||
+        { tail -n 5 "$WORK/install.log" >&2; return 1; }
+}
+
+# Package lists may be missing or old on a fresh machine; another program may be installing.
+install_packages() {
+    set -- -o DPkg::Lock::Timeout=600 install -qy --no-install-recommends "$@"
+    {
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get "$@" ||
+            { { $as_root apt-get update -q || { sleep 5; $as_root apt-get update -q; }; } &&
+                $as_root env DEBIAN_FRONTEND=noninteractive apt-get "$@"; }
+    } >"$WORK/install.log" 2>&1 9>&- </dev/null
 }
 
 has_header() { # for `need`: a check that a C header is there
@@ -93,13 +174,14 @@ stop_servers() {
     PIDS=
 }
 
-# What is fetched or built once and kept between runs. Nothing in it is needed but time.
-CACHE=${UNSB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/unsandbox-tests}
-
 # source_package NAME DIR [SUITE]: the sources of a Debian package (of SUITE; bookworm), its patches
 # applied, unpacked as DIR (a full path; in $CACHE, as it is done only once). apt checks the
 # signatures; the machine's own lists and sources are neither read nor changed.
 source_package() {
+    [ -d "$2" ] || locked "$CACHE/locks/${2##*/}" fetch_source "$@"
+}
+
+fetch_source() {
     [ ! -d "$2" ] || return 0
     need "to fetch the sources of $1" "command -v dpkg-source" dpkg-dev \
         "test -e /usr/share/keyrings/debian-archive-keyring.gpg" debian-archive-keyring

@@ -1,41 +1,21 @@
-# Sourced by all.sh: the library on other machines. The unit suites are built with each machine's
-# compiler, all warnings on, and run on that machine or its simulator; where nothing can run, the
-# library is compiled. Machines whose tools cannot be had here are skipped by name.
+# The library on other machines, in groups: sourced by all.sh, which calls them. The unit suites are
+# built with each machine's compiler, all warnings on, and run on that machine or its simulator;
+# where nothing can run, the library is compiled. Machines whose tools cannot be had are skipped by
+# name.
 #
 # The suites run on mini/cmocka.h. On each machine mini/control.c shows first that failures are seen
 # there: it must fail exactly where it means to.
 
-say "== the library on other machines"
-matrix_start=$(date +%s)
 matrix_dir=$BUILD/matrix
-matrix_table=$WORK/matrix_table
 matrix_warn="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-align -Wundef -Werror"
-matrix_here="-D_POSIX_C_SOURCE=200809L -I$ROOT -I$ROOT/tests/suites -I$ROOT/tests/mini \
+matrix_flags="-D_POSIX_C_SOURCE=200809L -I$ROOT -I$ROOT/tests/suites -I$ROOT/tests/mini \
     -I$ROOT/tests/matrix"
-: >"$matrix_table"
-mkdir -p "$matrix_dir"
-printf '#define UNSANDBOX_IMPLEMENTATION\n#include "unsandbox.h"\n' >"$matrix_dir/library.c"
-
-# All in one go, which is quicker; what cannot be had is found out for each machine below.
-try_need "to run the suites on other machines" \
-    "command -v qemu-s390x" qemu-user "command -v qemu-system-riscv32" qemu-system-misc \
-    "command -v qemu-system-arm" qemu-system-arm "command -v simavr" simavr \
-    "command -v s390x-linux-gnu-gcc" "gcc-s390x-linux-gnu libc6-dev-s390x-cross" \
-    "command -v powerpc-linux-gnu-gcc" "gcc-powerpc-linux-gnu libc6-dev-powerpc-cross" \
-    "command -v m68k-linux-gnu-gcc" "gcc-m68k-linux-gnu libc6-dev-m68k-cross" \
-    "command -v arm-linux-gnueabihf-gcc" "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross" \
-    "command -v aarch64-linux-gnu-gcc" "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" \
-    "command -v riscv64-unknown-elf-gcc" "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf" \
-    "command -v arm-none-eabi-gcc" "gcc-arm-none-eabi picolibc-arm-none-eabi" \
-    "command -v x86_64-w64-mingw32-gcc" gcc-mingw-w64-x86-64 "command -v wine" wine \
-    "command -v musl-gcc" musl-tools "command -v tcc" tcc "command -v sdcc" sdcc \
-    "command -v avr-gcc" "gcc-avr avr-libc" \
-    "command -v xtensa-lx106-elf-gcc" gcc-xtensa-lx106 || :
+printf '#define UNSANDBOX_IMPLEMENTATION\n#include "unsandbox.h"\n' >"$WORK/library.c"
 
 # ---- how programs run ----
 
 on_this() { timeout 300 "$@"; }
-on_wine() { WINEDEBUG=-all timeout 300 wine "$1" | tr -d '\r'; }
+on_wine() { timeout 300 $wine_run wine "$1" | tr -d '\r'; }
 on_node() { timeout 300 node --no-experimental-fetch "$1"; }
 on_qemu() { timeout 300 "qemu-$matrix_cpu" "$1"; }
 on_riscv() {
@@ -87,20 +67,18 @@ control_checked() {
             " - control: failures are seen"}' "$1"
 }
 
-# row NAME COMPILER FACTS BYTES: counts $WORK/tap and adds a line to the table
+# row NAME COMPILER FACTS BYTES: counts $WORK/tap, and says what ran there
 row() {
     count "$1"
     verdict=${matrix_verdict:-run}
     [ "$f" = 0 ] && [ "$n" != 0 ] || verdict=failed
-    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$n passed, $f failed$(
-        [ "$s" = 0 ] || printf ', %s skipped' "$s")" "$4" "$verdict" >>"$matrix_table"
+    say "   $2; $3; $4 bytes of code and constants"
     matrix_line core "$1" "$verdict" "$n passed, $s skipped; $3; $4 bytes"
 }
 
 row_skipped() { # NAME WHY
     echo "ok - # SKIP $1 ($2)" >"$WORK/tap"
     count "$1"
-    printf '%s\t-\t-\t%s\t-\tskipped\n' "$1" "$2" >>"$matrix_table"
     matrix_line core "$1" skipped "$2"
 }
 
@@ -123,7 +101,7 @@ compiler_name() {
 machine_suite() { # NAME SOURCE COMPILER...
     name=$1 source=$2 program=$matrix_out/$1.${matrix_suffix:-elf}; shift 2
     # shellcheck disable=SC2086
-    if ! "$@" $matrix_std $matrix_here "$source" -o "$program" $matrix_link \
+    if ! "$@" $matrix_std $matrix_flags "$source" -o "$program" $matrix_link \
         >"$matrix_out/$name.log" 2>&1; then
         { echo "not ok - $name: the build"; head -n 12 "$matrix_out/$name.log" |
             sed 's/^/#   /'; } >"$matrix_out/$name.tap"
@@ -149,25 +127,21 @@ machine_suites() { # "NAME ..." COMPILER...
     done
 }
 
-# machine NAME RUN COMPILER FLAGS...: $matrix_first and $matrix_second are built and run side by
-# side. RUN is a function above.
-matrix_first="control client sign parts base64"
-matrix_second="request faults http json_reader json_writer"
+# machine NAME RUN COMPILER FLAGS...: builds and runs $matrix_suites. RUN is a function above.
+matrix_all="control client sign parts base64 request faults http json_reader json_writer"
+matrix_suites=$matrix_all
 matrix_std="-std=c11 $matrix_warn"
 matrix_suffix='' matrix_link='' matrix_size='' matrix_cpu=''
 machine() {
     matrix_name=$1 matrix_run=$2; shift 2
     matrix_out=$matrix_dir/$(echo "$matrix_name" | tr -c 'a-zA-Z0-9\n' _)
     rm -rf "$matrix_out" && mkdir -p "$matrix_out"
-    machine_suites "$matrix_second" "$@" &
-    second=$!
-    machine_suites "$matrix_first" "$@"
-    wait "$second"
+    machine_suites "$matrix_suites" "$@"
     : >"$WORK/tap"
-    for each in $matrix_first $matrix_second; do cat "$matrix_out/$each.tap" >>"$WORK/tap"; done
+    for each in $matrix_suites; do cat "$matrix_out/$each.tap" >>"$WORK/tap"; done
     machine_size=-
     # shellcheck disable=SC2086
-    if "$@" $matrix_std $matrix_here -Os -c "$matrix_dir/library.c" -o "$matrix_out/library.o" \
+    if "$@" $matrix_std $matrix_flags -Os -c "$WORK/library.c" -o "$matrix_out/library.o" \
         >"$matrix_out/library.log" 2>&1; then
         machine_size=$(text_size "$matrix_out/library.o")
     else
@@ -188,7 +162,7 @@ compiled() {
     for level in -O2 -Os; do
         # shellcheck disable=SC2086
         if "$@" -std=c99 $matrix_warn $level -ffreestanding -I"$ROOT" \
-            -isystem "$ROOT/tests/compile/freestanding" -c "$matrix_dir/library.c" \
+            -isystem "$ROOT/tests/compile/freestanding" -c "$WORK/library.c" \
             -o "$matrix_out/library.o" >"$matrix_out/log" 2>&1; then
             echo "ok - compiled $level"
             nm "$matrix_out/library.o" | awk -v level="$level" '$1 == "U" &&
@@ -211,7 +185,7 @@ compiled_sdcc() { # NAME FACTS FLAGS...
     # not warnings of worth: code that an option (UNSB_SIGNING) makes unreachable
     for level in c99 c11; do
         if sdcc "$@" --std-$level --Werror --disable-warning 126 --disable-warning 110 -I"$ROOT" \
-            -c "$matrix_dir/library.c" -o "$matrix_out/library.rel" >"$matrix_out/log" 2>&1; then
+            -c "$WORK/library.c" -o "$matrix_out/library.rel" >"$matrix_out/log" 2>&1; then
             echo "ok - compiled as $level"
         else
             echo "not ok - compiled as $level"; head -n 12 "$matrix_out/log" | sed 's/^/#   /'
@@ -242,40 +216,44 @@ linux_machine() { # NAME PREFIX PACKAGE-SUFFIX QEMU FLAGS...
     matrix_cpu=$4 prefix=$2 title=$1; shift 4
     machine "$title" on_qemu "$prefix-gcc" -static "$@"
 }
-linux_machine "s390x" s390x-linux-gnu s390x s390x -O1
-linux_machine "PowerPC" powerpc-linux-gnu powerpc ppc -Os
-linux_machine "m68k" m68k-linux-gnu m68k m68k -O1
-linux_machine "ARM Linux" arm-linux-gnueabihf armhf arm -Os
-linux_machine "AArch64 Linux" aarch64-linux-gnu arm64 aarch64 -O1
+matrix_linux() {
+    say "== the library on other machines: Linux on other processors"
+    linux_machine "s390x" s390x-linux-gnu s390x s390x -O1
+    linux_machine "PowerPC" powerpc-linux-gnu powerpc ppc -Os
+    linux_machine "m68k" m68k-linux-gnu m68k m68k -O1
+    linux_machine "ARM Linux" arm-linux-gnueabihf armhf arm -Os
+    linux_machine "AArch64 Linux" aarch64-linux-gnu arm64 aarch64 -O1
+}
 
 # ---- on this machine, by other means ----
 
-can "i686" "command -v i686-linux-gnu-gcc" gcc-i686-linux-gnu \
-    "test -e /usr/i686-linux-gnu/include/stdlib.h" libc6-dev-i386-cross &&
-    machine "i686" on_this i686-linux-gnu-gcc -static -O1
-machine "x86-64, unsigned char" on_this gcc -O1 -funsigned-char
-can "musl" "command -v musl-gcc" musl-tools && machine "musl" on_this musl-gcc -static -Os
-if can "tcc" "command -v tcc" tcc; then
-    matrix_std="-std=c11 -Wall -Werror"
-    machine "tcc" on_this tcc
-    matrix_std="-std=c11 $matrix_warn"
-fi
-if can "Windows (Wine)" "command -v x86_64-w64-mingw32-gcc" gcc-mingw-w64-x86-64 \
-    "command -v wine" wine; then
+matrix_here() {
+    say "== the library on this machine, by other means"
+    can "i686" "command -v i686-linux-gnu-gcc" gcc-i686-linux-gnu \
+        "test -e /usr/i686-linux-gnu/include/stdlib.h" libc6-dev-i386-cross &&
+        machine "i686" on_this i686-linux-gnu-gcc -static -O1
+    machine "x86-64, unsigned char" on_this gcc -O1 -funsigned-char
+    can "musl" "command -v musl-gcc" musl-tools && machine "musl" on_this musl-gcc -static -Os
+    if can "tcc" "command -v tcc" tcc; then
+        matrix_std="-std=c11 -Wall -Werror"
+        machine "tcc" on_this tcc
+        matrix_std="-std=c11 $matrix_warn"
+    fi
+    if can "WebAssembly (node)" "command -v emcc" emscripten "command -v node" nodejs; then
+        matrix_suffix=js matrix_size=/usr/lib/llvm-14/bin/llvm-size
+        matrix_link="-sALLOW_MEMORY_GROWTH=1 -sEXIT_RUNTIME=1"
+        export NODE_PATH=/usr/share/nodejs
+        machine "WebAssembly (node)" on_node emcc -O1
+        matrix_suffix='' matrix_link='' matrix_size=''
+    fi
+}
+
+matrix_windows() { # after ports/wine.sh
+    say "== the library on Windows, as Wine plays it"
     matrix_suffix=exe
-    (WINEDEBUG=-all timeout 300 wine cmd /c exit) >/dev/null 2>&1 # which sets wine up
-    # its server would end after 3 s without a program, and a program that starts just then fail
-    (WINEDEBUG=-all; export WINEDEBUG; timeout 60 wineserver -w; wineserver -p60) >/dev/null 2>&1
     machine "Windows (Wine)" on_wine x86_64-w64-mingw32-gcc -O1
     matrix_suffix=
-fi
-if can "WebAssembly (node)" "command -v emcc" emscripten "command -v node" nodejs; then
-    matrix_suffix=js matrix_size=/usr/lib/llvm-14/bin/llvm-size
-    matrix_link="-sALLOW_MEMORY_GROWTH=1 -sEXIT_RUNTIME=1"
-    export NODE_PATH=/usr/share/nodejs
-    machine "WebAssembly (node)" on_node emcc -O1
-    matrix_suffix='' matrix_link='' matrix_size=''
-fi
+}
 
 # ---- no operating system: picolibc in qemu-system, by semihosting ----
 
@@ -303,41 +281,36 @@ cortex() { # NAME BOARD FLAGS...
     machine "$title" on_mps2 arm-none-eabi-gcc -mthumb "$@" $bare
     matrix_link=
 }
-riscv "RV32IMAC" 32 -march=rv32imac -mabi=ilp32 -Os
-riscv "RV64IMAC" 64 -march=rv64imac -mabi=lp64 -mcmodel=medany -O2
-cortex "Cortex-M0+ code" an385 -mcpu=cortex-m0plus -Os
-cortex "Cortex-M3" an385 -mcpu=cortex-m3 -Os
-cortex "Cortex-M4" an386 -mcpu=cortex-m4 -O2
+matrix_bare() {
+    say "== the library without an operating system"
+    riscv "RV32IMAC" 32 -march=rv32imac -mabi=ilp32 -Os
+    riscv "RV64IMAC" 64 -march=rv64imac -mabi=lp64 -mcmodel=medany -O2
+    cortex "Cortex-M0+ code" an385 -mcpu=cortex-m0plus -Os
+    cortex "Cortex-M3" an385 -mcpu=cortex-m3 -Os
+    cortex "Cortex-M4" an386 -mcpu=cortex-m4 -O2
 
-# ---- int of 16 bits; too small for the suites ----
-
-if can "AVR (ATmega1284P)" "command -v avr-gcc" gcc-avr "test -e /usr/lib/avr/include/avr/io.h" \
-    avr-libc "command -v simavr" simavr; then
-    matrix_cpu=atmega1284p
-    suites_first=$matrix_first suites_second=$matrix_second
-    matrix_first="control tiny" matrix_second='' matrix_link="-include avr.h"
-    machine "AVR (ATmega1284P)" on_avr avr-gcc -mmcu=$matrix_cpu -Os
-    matrix_first=$suites_first matrix_second=$suites_second matrix_link=''
-fi
+    # int of 16 bits; too small for the suites
+    if can "AVR (ATmega1284P)" "command -v avr-gcc" gcc-avr "test -e /usr/lib/avr/include/avr/io.h" \
+        avr-libc "command -v simavr" simavr; then
+        matrix_cpu=atmega1284p
+        matrix_suites="control tiny" matrix_link="-include avr.h"
+        machine "AVR (ATmega1284P)" on_avr avr-gcc -mmcu=$matrix_cpu -Os
+        matrix_suites=$matrix_all matrix_link=''
+    fi
+}
 
 # ---- what can only be compiled here ----
 
-can "ESP8266 (xtensa-lx106)" "command -v xtensa-lx106-elf-gcc" gcc-xtensa-lx106 &&
-    compiled "ESP8266 (xtensa-lx106)" "int 32, pointer 32, little-endian" xtensa-lx106-elf-gcc
-compiled "ARMv6-M by clang" "int 32, pointer 32, little-endian" clang --target=armv6m-none-eabi
-compiled "RV32 by clang" "int 32, pointer 32, little-endian" clang --target=riscv32-unknown-elf \
-    -march=rv32imc
-compiled "MSP430 by clang" "int 16, pointer 16, little-endian" clang --target=msp430-none-elf
-can "Z80" "command -v sdcc" sdcc &&
-    compiled_sdcc "Z80" "int 16, pointer 16, little-endian" -mz80
-can "STM8" "command -v sdcc" sdcc &&
-    compiled_sdcc "STM8" "int 16, pointer 16, big-endian" -mstm8
-
-say ""
-{ printf 'machine\tcompiler\tintegers\ttests\tbytes\n'; cat "$matrix_table"; } | awk -F '\t' '
-    {for (i = 1; i <= 5; i++) {cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i)}}
-    END {for (row = 1; row <= NR; row++) {line = "  "
-        for (i = 1; i <= 5; i++) line = line sprintf("%-" width[i] "s  ", cell[row, i])
-        sub(/ +$/, "", line); print line}}'
-say "  (bytes: code and constants of the whole library, for size; what was skipped says why)"
-say "  $(($(date +%s) - matrix_start)) s in all"
+matrix_compiled() {
+    say "== the library for machines that cannot be run here"
+    can "ESP8266 (xtensa-lx106)" "command -v xtensa-lx106-elf-gcc" gcc-xtensa-lx106 &&
+        compiled "ESP8266 (xtensa-lx106)" "int 32, pointer 32, little-endian" xtensa-lx106-elf-gcc
+    compiled "ARMv6-M by clang" "int 32, pointer 32, little-endian" clang --target=armv6m-none-eabi
+    compiled "RV32 by clang" "int 32, pointer 32, little-endian" clang --target=riscv32-unknown-elf \
+        -march=rv32imc
+    compiled "MSP430 by clang" "int 16, pointer 16, little-endian" clang --target=msp430-none-elf
+    can "Z80" "command -v sdcc" sdcc &&
+        compiled_sdcc "Z80" "int 16, pointer 16, little-endian" -mz80
+    can "STM8" "command -v sdcc" sdcc &&
+        compiled_sdcc "STM8" "int 16, pointer 16, big-endian" -mstm8
+}

@@ -38,8 +38,8 @@ peers_report() {
 # Streaming, nginx may close what it has said it would keep. Over TLS, the set-ups whose calls move
 # single bytes cannot see that in time, so these are left out.
 peers_before=$PIDS
-build "peers" "$BUILD/fast" test_api CC=gcc CFLAGS="-O2" &&
-    build "peers, sanitized" "$BUILD/sanitized" test_peers CC=gcc CFLAGS="-O1 -g $SANITIZE" && {
+build "peers" "$BUILD/fast" test_api CC=gcc CFLAGS="$FAST" &&
+    build "peers, sanitized" "$BUILD/sanitized" test_peers CC=gcc CFLAGS="$SANITIZE" && {
     peers_start buffered "$BUILD/fast/test_api" UNSB_TEST_FRONT=peers/front.py
     peers_start streamed "$BUILD/fast/test_api" UNSB_TEST_FRONT=peers/front.py \
         UNSB_TEST_FILTER="*, 512)" \

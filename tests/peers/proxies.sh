@@ -21,6 +21,6 @@ chmod 711 "$WORK" # they run as nobody
 proxies_fetch || { $([ "$(id -u)" = 0 ] || echo sudo) apt-get update -q; proxies_fetch; } \
     >"$WORK/update" 2>&1 ||
     die "no proxies, they could not be fetched: $(tail -n 1 "$WORK/fetched")"
-build "proxies" "$BUILD/sanitized" test_proxies CC=gcc CFLAGS="-O1 -g $SANITIZE" &&
+build "proxies" "$BUILD/sanitized" test_proxies CC=gcc CFLAGS="$SANITIZE" &&
     suite "gcc, sanitized" "$BUILD/sanitized/test_proxies" \
         "env UNSB_TEST_PROXIES=$WORK/proxies TMPDIR=$WORK"

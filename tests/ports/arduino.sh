@@ -110,6 +110,6 @@ sed -n 's/^figures:/# figures:/p' "$WORK/log" >>"$WORK/tap"
 matrix_line arduino "ATmega2560 (simavr)" $verdict "$(sed -n 's/^# figures: //p' "$WORK/size")"
 count "the sketch in simavr"
 
-build "the sketch, sanitized" "$BUILD/sanitized" arduino_sketch CC=gcc CFLAGS="-O1 -g $SANITIZE" &&
+build "the sketch, sanitized" "$BUILD/sanitized" arduino_sketch CC=gcc CFLAGS="$SANITIZE" &&
     suite "host, sanitized" "$BUILD/sanitized/arduino_sketch" "env UNSB_TEST_PORT=$arduino_port"
 stop_servers

@@ -53,7 +53,7 @@ if source_package lwip "$CACHE/lwip"; then
     lwip_suites "gcc -O2, windows over 64 KB" "$BUILD/lwip_large" test_lwip "-O2 -DLARGE"
     # from malloc, so that what is used after it was freed, or never freed, is seen
     lwip_suites "gcc, sanitized" "$BUILD/lwip_sanitized" "conform_lwip test_lwip" \
-        "-O1 -g $SANITIZE -DMEM_LIBC_MALLOC=1 -DMEMP_MEM_MALLOC=1"
+        "$SANITIZE -DMEM_LIBC_MALLOC=1 -DMEMP_MEM_MALLOC=1"
 else
     echo "not ok - the sources of lwIP" >"$WORK/tap"
     count "lwIP"

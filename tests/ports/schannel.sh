@@ -1,16 +1,7 @@
 # The Schannel port, as Wine plays Windows (its Schannel is GnuTLS). all.sh sources it.
 
 say "== Windows' own TLS, as Wine plays it"
-need "to build for Windows, and to run what was built" \
-    "command -v x86_64-w64-mingw32-gcc" gcc-mingw-w64-x86-64 \
-    "command -v x86_64-w64-mingw32-g++" g++-mingw-w64-x86-64 \
-    "command -v wine" wine "test -e /usr/lib/wine/wine64" wine64 \
-    "test -e /usr/share/mingw-w64/include/schannel.h" mingw-w64-common \
-    "ls /usr/lib/*/libgnutls.so.30 /lib/*/libgnutls.so.30 | grep -q ." libgnutls30
-
 schannel=$WORK/schannel
-schannel_bearssl=$CACHE/bearssl
-schannel_lib=$CACHE/bearssl-x86_64-w64-mingw32/libbearssl.a
 schannel_warn="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-align -Wundef -Werror"
 mkdir -p "$schannel"
 
@@ -33,24 +24,12 @@ schannel_compile() {
     done
 }
 
-# BearSSL's server is the peer of the conformance suite; winsock.sh has built it before, if it ran.
-schannel_build_bearssl() {
-    source_package bearssl "$schannel_bearssl" || return 1
-    [ ! -e "$schannel_lib" ] || return 0
-    mkdir -p "$schannel/objects" "${schannel_lib%/*}" &&
-        find "$schannel_bearssl/src" -name '*.c' -print0 | (cd "$schannel/objects" &&
-            xargs -0 -n 16 -P 2 x86_64-w64-mingw32-gcc -O2 -w -I"$schannel_bearssl/inc" \
-                -I"$schannel_bearssl/src" -c) &&
-        x86_64-w64-mingw32-ar rcs "$schannel/libbearssl.a" "$schannel"/objects/*.o &&
-        mv "$schannel/libbearssl.a" "$schannel_lib.$$" && mv "$schannel_lib.$$" "$schannel_lib"
-}
-
 # schannel_program NAME LIBRARY...: builds ports/NAME.c
 schannel_program() {
     name=$1; shift
     # shellcheck disable=SC2086
     x86_64-w64-mingw32-gcc -std=c11 -O2 $schannel_warn -I.. -I../ports -Imini -Isuites -Iports \
-        -isystem "$schannel_bearssl/inc" "ports/$name.c" -o "$schannel/$name.exe" -static "$@" \
+        -isystem "$wine_bearssl/inc" "ports/$name.c" -o "$schannel/$name.exe" -static "$@" \
         -lsecur32 -lws2_32 -lcrypt32 >"$WORK/make.log" 2>&1 && return
     { echo "not ok - the build of $name"; tail -n 20 "$WORK/make.log" | sed 's/^/#   /'; } >"$WORK/tap"
     count "build [Windows]"
@@ -96,33 +75,26 @@ schannel_start_servers() {
 
 schannel_compile >"$WORK/tap"
 count "compile [Windows]"
-if schannel_build_bearssl >"$WORK/make.log" 2>&1; then
-    # A prefix of its own, so that it can be stopped and removed without a look at what else runs.
-    schannel_run="env -u DISPLAY WINEPREFIX=$schannel/prefix WINEDEBUG=-all"
-    $schannel_run wine wineboot -i >"$WORK/errors" 2>&1 </dev/null
-    # its server would end after 3 s without a program, and a program that starts just then fail
-    $schannel_run wineserver -w >>"$WORK/errors" 2>&1
-    $schannel_run wineserver -p >>"$WORK/errors" 2>&1
+if wine_bearssl >"$WORK/make.log" 2>&1; then
     schannel_start_servers
     TARGET="Windows (Wine)"
-    schannel_program conform_schannel "$schannel_lib" &&
+    # BearSSL's server is its peer
+    schannel_program conform_schannel "$wine_lib" &&
         suite "Wine" "$schannel/conform_schannel.exe" \
-            "$schannel_run UNSB_TEST_PKI=$schannel/pki wine"
+            "$wine_run UNSB_TEST_PKI=$schannel/pki wine"
     # shellcheck disable=SC2086
     UNSB_TLS_SERVERS=$(echo $schannel_servers)
     export UNSB_TLS_SERVERS
     schannel_program test_schannel &&
-        suite "Wine" "$schannel/test_schannel.exe" "$schannel_run
+        suite "Wine" "$schannel/test_schannel.exe" "$wine_run
             UNSB_PLAIN=${SCHANNEL_PLAIN##*:} UNSB_TLS=${SCHANNEL_TLS##*:}
             UNSB_TEST_PKI=$schannel/pki UNSB_TLS_DIR=$schannel/tls UNSB_TLS_LOG=$schannel/tls.log
             UNSB_TLS_PORTS=$schannel/tls.log.ports UNSB_TLS_CUTS=$schannel/cuts wine"
     schannel_program test_schannel_sspi &&
         suite "Wine, a scripted SSPI" "$schannel/test_schannel_sspi.exe" \
-            "$schannel_run UNSB_TLS_DIR=$schannel/tls wine"
+            "$wine_run UNSB_TLS_DIR=$schannel/tls wine"
     unset TARGET UNSB_TLS_SERVERS
     stop_servers
-    $schannel_run wineserver -k >/dev/null 2>&1
-    $schannel_run wineserver -w >/dev/null 2>&1
 else
     { echo "not ok - BearSSL for Windows"; tail -n 20 "$WORK/make.log" | sed 's/^/#   /'; } >"$WORK/tap"
     count "build [Windows]"

@@ -1,36 +1,16 @@
 # The Winsock port, and BearSSL with Windows' own roots, as Wine plays Windows. all.sh sources it.
 
 say "== Windows, as Wine plays it"
-need "to build for Windows, and to run what was built" \
-    "command -v x86_64-w64-mingw32-gcc" gcc-mingw-w64-x86-64 \
-    "command -v x86_64-w64-mingw32-g++" g++-mingw-w64-x86-64 \
-    "command -v wine" wine "test -e /usr/lib/wine/wine64" wine64 \
-    "test -e /usr/share/mingw-w64/include/winsock2.h" mingw-w64-common
-
 windows=$WORK/windows
-windows_bearssl=$CACHE/bearssl
-windows_lib=$CACHE/bearssl-x86_64-w64-mingw32/libbearssl.a
 windows_cc="x86_64-w64-mingw32-gcc -std=c11 -O2 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
     -Wcast-align -Wundef -Werror -I.. -I../ports -Imini -Isuites -Iports"
 mkdir -p "$windows"
 
-# BearSSL as a static library for Windows: its sources need no configuration.
-windows_build_bearssl() {
-    source_package bearssl "$windows_bearssl" || return 1
-    [ ! -e "$windows_lib" ] || return 0
-    mkdir -p "$windows/objects" "${windows_lib%/*}" &&
-        find "$windows_bearssl/src" -name '*.c' -print0 | (cd "$windows/objects" &&
-            xargs -0 -n 16 -P 2 x86_64-w64-mingw32-gcc -O2 -w -I"$windows_bearssl/inc" \
-                -I"$windows_bearssl/src" -c) &&
-        x86_64-w64-mingw32-ar rcs "$windows/libbearssl.a" "$windows"/objects/*.o &&
-        mv "$windows/libbearssl.a" "$windows_lib.$$" && mv "$windows_lib.$$" "$windows_lib"
-}
-
 # windows_program NAME FLAG...: builds ports/NAME.c
 windows_program() {
     name=$1; shift
-    $windows_cc -isystem "$windows_bearssl/inc" "ports/$name.c" -o "$windows/$name.exe" "$@" \
-        -static "$windows_lib" -lws2_32 -lcrypt32 >"$WORK/make.log" 2>&1 && return
+    $windows_cc -isystem "$wine_bearssl/inc" "ports/$name.c" -o "$windows/$name.exe" "$@" \
+        -static "$wine_lib" -lws2_32 -lcrypt32 >"$WORK/make.log" 2>&1 && return
     { echo "not ok - the build of $name"; tail -n 20 "$WORK/make.log" | sed 's/^/#   /'; } >"$WORK/tap"
     count "build [Windows]"
     return 1
@@ -39,7 +19,7 @@ windows_program() {
 # What compiles: the headers for 64 and 32 bits, the latter by clang, with the same system headers.
 windows_compile() {
     $1 -O2 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wcast-align -Wundef -Werror -I.. -I../ports \
-        -isystem "$windows_bearssl/inc" -c "compile/$2.c" -o "$windows/object.o" >"$WORK/make.log" 2>&1
+        -isystem "$wine_bearssl/inc" -c "compile/$2.c" -o "$windows/object.o" >"$WORK/make.log" 2>&1
     if [ $? = 0 ]; then echo "ok - $2: $1"; else
         echo "not ok - $2: $1"; sed 's/^/#   /' "$WORK/make.log" | head -n 12
     fi
@@ -71,7 +51,7 @@ windows_start_services() {
         start_server WINDOWS_SIX --host ::1 $keys $tls
 }
 
-if windows_build_bearssl >"$WORK/make.log" 2>&1; then
+if wine_bearssl >"$WORK/make.log" 2>&1; then
     for cc in "x86_64-w64-mingw32-gcc -std=c99" "x86_64-w64-mingw32-g++ -x c++ -std=c++11" \
         "clang --target=i686-w64-mingw32 -std=c99 -isystem /usr/share/mingw-w64/include"; do
         for file in implementation hostile port_winsock port_bearssl_windows; do
@@ -90,27 +70,19 @@ if windows_build_bearssl >"$WORK/make.log" 2>&1; then
     done >>"$WORK/tap"
     count "compile [Windows]"
 
-    # A prefix of its own, so that it can be stopped and removed without a look at what else runs.
-    windows_run="env -u DISPLAY WINEPREFIX=$windows/prefix WINEDEBUG=-all"
-    $windows_run wine wineboot -i >"$WORK/errors" 2>&1
-    # its server would end after 3 s without a program, and a program that starts just then fail
-    $windows_run wineserver -w >>"$WORK/errors" 2>&1
-    $windows_run wineserver -p >>"$WORK/errors" 2>&1
     windows_certificates
     windows_start_services
     TARGET="Windows (Wine)"
     for name in conform_winsock conform_bearssl; do
         windows_program $name && suite "Wine" "$windows/$name.exe" \
-            "$windows_run UNSB_TEST_PKI=$windows/pki wine"
+            "$wine_run UNSB_TEST_PKI=$windows/pki wine"
     done
     $windows_cc ports/winsock_lookup.c -shared -o "$windows/lookup.dll" -static -lws2_32 &&
-        windows_program test_winsock && suite "Wine" "$windows/test_winsock.exe" "$windows_run
+        windows_program test_winsock && suite "Wine" "$windows/test_winsock.exe" "$wine_run
             UNSB_PLAIN=${WINDOWS_PLAIN##*:} UNSB_TLS=${WINDOWS_TLS##*:} UNSB_SIX=${WINDOWS_SIX##*:}
             UNSB_TEST_PKI=$windows/pki wine"
     unset TARGET
     stop_servers
-    $windows_run wineserver -k >/dev/null 2>&1
-    $windows_run wineserver -w >/dev/null 2>&1
 else
     { echo "not ok - BearSSL for Windows"; tail -n 20 "$WORK/make.log" | sed 's/^/#   /'; } >"$WORK/tap"
     count "build [Windows]"
