@@ -72,7 +72,7 @@ show_times() {
 # suite LABEL PROGRAM [COMMAND]: runs one suite; a crash or a missing plan counts as a failure
 suite() {
     # shellcheck disable=SC2086
-    timeout 600 ${3-} "$2" >"$WORK/tap" 2>"$WORK/errors" </dev/null
+    timeout 1200 ${3-} "$2" >"$WORK/tap" 2>"$WORK/errors" </dev/null
     rc=$?
     if [ $rc != 0 ] && ! grep '^not ok ' "$WORK/tap" | grep -qv '# SKIP'; then
         { echo "not ok - exit status $rc"; sed 's/^/#   /' "$WORK/errors" | tail -n 30; } >>"$WORK/tap"
