@@ -31,14 +31,17 @@ SANITIZE="-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omi
 
 # ---- the parts that run by default: part_NAME does the work of NAME ----
 
-default_parts="compile sanitized_ports sanitized_service service ports sanitized sanitized_small
-    fast clang roots small"
+default_parts="compile tool examples sanitized_ports sanitized_service service ports sanitized
+    sanitized_small fast clang roots small"
 
 part_compile() {
     say "== what compiles"
     sh compile/check.sh >"$WORK/tap" 2>&1
     count "compile"
 }
+
+part_examples() { . examples/examples.sh; }
+part_tool() { . tool/tool.sh; }
 
 part_fast() {
     say "== the parts, and the client over a scripted transport"
