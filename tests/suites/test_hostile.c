@@ -84,6 +84,7 @@ static const hostility hostilities[] = {
     {"giant_refusal", EXECUTE, NO_LIMIT, LARGE, ONE(UNSB_E_BAD_REQUEST), SAME},
     {"giant_blanks", EXECUTE, NO_LIMIT, LARGE, ONE(UNSB_OK), SAME},
     /* out of turn */
+    /* seen before the request was sent, or after */
     {"answer_before", EXECUTE, NO_LIMIT, SMALL, {UNSB_OK, UNSB_E_HTTP, UNSB_OK}, SAME},
     {"refusal_before", EXECUTE, NO_LIMIT, SMALL, ONE(UNSB_E_SERVER), SAME},
     {"spare_answer", EXECUTE, NO_LIMIT, SMALL, ONE(UNSB_OK), SAME},
