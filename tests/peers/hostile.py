@@ -8,6 +8,7 @@ Prints "hostile: control on 127.0.0.1:PORT". There it takes commands, one a line
   NAME [SIZE]     the next connection, and only that, is treated so; all others are served well.
                   Answers "ok"
   requests        how many whole requests came since the last NAME
+  bytes           how many bytes came in all, TLS taken off
 
 It ends with the process that started it.
 """
@@ -66,6 +67,8 @@ class Peer:
         data = self.sock.recv(65536)
         if not data:
             raise EOFError
+        with state.lock:
+            state.bytes += len(data)
         self.data += data
 
     def serve(self):
@@ -118,7 +121,7 @@ class State:
     def __init__(self):
         self.lock = threading.Lock()
         self.name, self.size = None, 0
-        self.requests = 0
+        self.requests = self.bytes = 0
 
 
 state = State()
@@ -457,7 +460,9 @@ def retry_after_ages(p):
 
 @treatment
 def redirect(p):
-    p.send(whole(b'', b'HTTP/1.1 307 There\r\nLocation: https://localhost/\r\n'))
+    """With p.size as its status."""
+    p.send(whole(b'', b'HTTP/1.1 %d There\r\nLocation: https://elsewhere.example/\r\n'
+                 % (p.size or 307)))
     p.serve()
 
 
@@ -559,6 +564,8 @@ def control(sock, ports):
                         answer = '%d %d' % ports
                     elif words[0] == 'requests':
                         answer = str(state.requests)
+                    elif words[0] == 'bytes':
+                        answer = str(state.bytes)
                     elif words[0] in TREATMENTS:
                         state.name, state.requests = words[0], 0
                         state.size = int(words[1]) if len(words) > 1 else 0
