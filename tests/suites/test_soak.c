@@ -214,7 +214,7 @@ static void it_does_not_grow(void **state)
     assert_true(early.descriptors <= descriptors() - open + RIGS);
     assert_true(threads_alive() <= early.threads);
     if (!SANITIZED)
-        assert_true(early.most_kb - early.kb <= 1024);
+        assert_true(early.most_kb - early.kb <= 512);
 }
 
 /* Notes the runs of each call. */
@@ -289,6 +289,8 @@ static int start(void **state)
     figures("%u calls, seed %llu", calls, (unsigned long long)seed);
     entries = (entry *)calloc(calls, sizeof *entries);
     assert_non_null(entries);
+    for (i = 0; i < calls; i++)
+        entries[i].hash[0] = '-'; /* so that this memory is in use from the beginning */
     service_start(&secure, 1, "--journal", scratch("journal"), NULL);
     (void)snprintf(port, sizeof port, "%u", secure.port);
     (void)snprintf(number, sizeof number, "%u", draw(1000000000));
