@@ -12,7 +12,7 @@
 
 # Those that take long come first, so that none of them runs alone at the end.
 long_parts="windows valgrind_ports matrix_linux firmware matrix_bare matrix_here lwip peers
-    mbedtls3 fuzz_parts fuzz_client fuzz_x509 fuzz_diff valgrind posix coverage proxies bench
+    mbedtls3 soak hostile fuzz_parts fuzz_client fuzz_x509 fuzz_diff valgrind posix coverage proxies bench
     sandboxd demo arduino macos matrix_compiled order"
 last_part=documents # after all the others
 
@@ -37,6 +37,17 @@ part_windows() {
     . ports/schannel.sh
     . matrix/matrix.sh
     matrix_windows
+}
+
+part_hostile() {
+    say "== peers that mean no good, a name server that never answers, where keys are"
+    variant "gcc -O2" "$BUILD/fast" "test_hostile test_dns test_secrets" CC=gcc CFLAGS="$FAST"
+    variant "gcc, sanitized" "$BUILD/sanitized" "test_hostile test_dns" CC=gcc CFLAGS="$SANITIZE"
+}
+
+part_soak() {
+    say "== a long use through a proxy that cuts, delays and rewrites"
+    variant "gcc -O2" "$BUILD/fast" "test_soak" CC=gcc CFLAGS="$FAST"
 }
 
 part_sandboxd() {

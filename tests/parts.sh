@@ -10,7 +10,7 @@ run_part() {
     exec 3>&1 4>&2 >"$WORK/shown" 2>&1
     trap end_part EXIT
     trap 'exec 3>/dev/null; exit 130' INT TERM HUP
-    passed=0 failed=0 skipped=0
+    passed=0 failed=0 skipped=0 all=$UNSB_ALL
     "part_$1"
     if [ "$passed$failed$skipped" = 000 ]; then
         echo "not ok - it checked nothing" >"$WORK/tap"

@@ -11,6 +11,7 @@
 #   UNSB_JOBS=N     so many at a time; by default one more than there are processors, as some wait
 #   UNSB_BUILD=DIR  where it builds, and finds what it built the last time; by default a folder for
 #                   this run alone. Nothing is written into the checkout.
+#   UNSB_ALL=true   what a part checks with --all alone, too
 #   UNSB_TIMES=1    says at the end what took the processors longest
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd) || exit 1
@@ -18,7 +19,7 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 . "$ROOT/tests/lib.sh"
 
 parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts test_smallest"
-client="test_request test_client test_faults"
+client="test_request test_client test_faults test_replay"
 units="$parts $client test_dialects test_tolerance test_exchange"
 alike="test_diff" # builds both variants itself
 tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls test_tls_openssl conform_openssl"
@@ -117,9 +118,10 @@ usage() {
 }
 
 chosen=$default_parts last=
+UNSB_ALL=${UNSB_ALL:-false} # some parts do more then
 case ${1-} in
     --all)
-        chosen="$long_parts $default_parts" last=$last_part
+        chosen="$long_parts $default_parts" last=$last_part UNSB_ALL=true
         [ $# = 1 ] || usage ;;
     ?*)
         chosen=$*
@@ -148,7 +150,7 @@ UNSB_BUILD=${UNSB_BUILD:-$WORK/build}
 { mkdir -p "$UNSB_BUILD" && [ -w "$UNSB_BUILD" ]; } || die "cannot write to $UNSB_BUILD"
 UNSB_BUILD=$(cd "$UNSB_BUILD" && pwd)
 plain "$UNSB_BUILD" || { ln -s "$UNSB_BUILD" "$WORK/build" && UNSB_BUILD=$WORK/build; }
-export UNSB_BUILD UNSB_RUN="$WORK" UNSB_TEST_PKI="$WORK/pki" CMOCKA_MESSAGE_OUTPUT=TAP
+export UNSB_ALL UNSB_BUILD UNSB_RUN="$WORK" UNSB_TEST_PKI="$WORK/pki" CMOCKA_MESSAGE_OUTPUT=TAP
 
 need "for the tests" \
     "command -v gcc" gcc "command -v g++" g++ "command -v clang" clang "command -v make" make \
