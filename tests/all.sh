@@ -12,8 +12,8 @@
 
 # Those that take long come first, so that none of them runs alone at the end.
 long_parts="windows valgrind_ports matrix_linux firmware matrix_bare matrix_here lwip peers
-    mbedtls3 soak hostile fuzz_parts fuzz_client fuzz_x509 fuzz_diff valgrind posix coverage proxies bench
-    sandboxd demo arduino macos matrix_compiled order"
+    mbedtls3 soak hostile fuzz_parts fuzz_client fuzz_x509 fuzz_diff valgrind posix coverage
+    proxies bench sandboxd demo arduino macos matrix_compiled order"
 last_part=documents # after all the others
 
 part_arduino() { . ports/arduino.sh; }

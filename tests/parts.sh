@@ -65,7 +65,7 @@ show_times() {
     for part in "$@"; do
         awk -v part="$part" '{took = $1 - $2; all += took; sub(/[^ ]* [^ ]* /, part ": ")}
             took >= 5 {printf "%8.1f     %s\n", took, $0}
-            END {printf "%8.1f  %s\n", all, part}' "$WORK/parts/$part/took"
+            END {printf "%8.1f  %s\n", all, part}' "$WORK/parts/$part/took" 2>/dev/null
     done | sort -rn
 }
 
