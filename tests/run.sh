@@ -26,9 +26,9 @@ tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls test_tls_openssl conform_
 ports="test_posix test_bearssl test_x509 test_proxy $tls conform_posix conform_bearssl \
     conform_template conform_proxy conform_arduino test_exceptions"
 service="test_api test_cuts test_large"
-# of all that is built in $BUILD/fast and $BUILD/sanitized; -O0 builds in a third of the time
-FAST="-O2 -g"
-SANITIZE="-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+# of all that is built in $BUILD/fast and $BUILD/sanitized; -g1 names lines, which -g takes longer for
+FAST="-O2 -g1"
+SANITIZE="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 
 # ---- the parts that run by default: part_NAME does the work of NAME ----
 
