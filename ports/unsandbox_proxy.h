@@ -161,7 +161,10 @@ static void unsbi_proxy_empty(unsb_proxy *proxy)
 
 static char unsbi_proxy_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z') {
+        c = (char)(c - 'A' + 'a');
+    }
+    return c;
 }
 
 /* `size` characters are equal, whatever their case. */

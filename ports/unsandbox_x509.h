@@ -341,7 +341,7 @@ static bool unsbi_x509_is_range(const uint8_t *base, size_t size)
 static bool unsbi_x509_rdns(const uint8_t **name, size_t *size)
 {
     const uint8_t *p = *name;
-    size_t left = *size, length, bytes = 0;
+    size_t left = *size, length, bytes;
     if (left < 2 || p[0] != 0x30) {
         return false;
     }
