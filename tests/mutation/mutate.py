@@ -1,0 +1,232 @@
+"""Plants small faults in unsandbox.h, one at a time, and asks whether the suites notice.
+
+    python3 mutation/mutate.py [--count N] [--seed N] [--jobs N] [--seconds N] [--at-least PERCENT]
+
+A mutant is noticed if a suite fails, crashes, or takes more than CPU_SECONDS of processor time.
+Those that do not compile, or give the same object code by gcc -O2, are drawn anew: they are no
+other program. A mutant that no suite notices is a survivor; survivors.txt has those that were
+looked at, with the reason why no test can tell them from the original. They are counted as
+survivors all the same. TAP on stdout; exit status 0 if enough were noticed.
+
+tcc compiles a suite in a hundredth of a second, which is what makes hundreds of mutants possible.
+"""
+import argparse
+import concurrent.futures
+import os
+import random
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.dirname(HERE)
+HEADER = os.path.join(os.path.dirname(TESTS), "unsandbox.h")
+CPU_SECONDS = 20
+# The quickest first. A section's own suites come before them.
+SUITES = ["client", "exchange", "request", "sign", "parts", "json_writer", "http", "json_reader",
+          "base64", "tolerance", "dialects"]
+SECTIONS = {"base64": ["base64"], "encode": ["request", "json_writer", "sign"],
+            "json-writer": ["json_writer"], "json-reader": ["json_reader", "parts"],
+            "sha256": ["sign"], "request": ["request"], "http": ["http", "parts"],
+            "result": ["exchange", "tolerance", "dialects"], "base": ["parts", "json_reader"],
+            "machine": ["client", "exchange"], "public": ["client", "request"]}
+COMPILE = ["-std=c11", "-D_POSIX_C_SOURCE=200809L"]
+SWAPS = {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"], "==": ["!="],
+         "!=": ["=="], "&&": ["||"], "||": ["&&"], "+": ["-"], "-": ["+"], "++": ["--"],
+         "--": ["++"], "+=": ["-="], "-=": ["+="], "<<": [">>"], ">>": ["<<"], "&": ["|"],
+         "|": ["&"], "|=": ["&="], "&=": ["|="]}
+TOKEN = re.compile(r"""/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|^[ \t]*\#(?:\\\n|[^\n])*|"""
+                   r"""[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|<<=|>>=|->|\+\+|--|<<|>>|"""
+                   r"""<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|\S""", re.S | re.M)
+NO_STATEMENT = {"return", "break", "continue", "goto", "case", "default", "else", "if", "for",
+                "while", "do", "switch", "static", "const", "typedef", "enum", "struct", "extern"}
+
+
+def closing(tokens, at):
+    depth = 0
+    for i in range(at, len(tokens)):
+        depth += {"(": 1, ")": -1}.get(tokens[i][0], 0)
+        if depth == 0:
+            return i
+    return at
+
+
+def mutants(text):
+    """All mutants as (start, end, replacement) of the implementation part, in order."""
+    begin = text.index("#if defined(UNSANDBOX_IMPLEMENTATION)")
+    tokens = [(m.group(), m.start()) for m in TOKEN.finditer(text, begin)
+              if not m.group().startswith("/*") and not m.group().lstrip().startswith("#")]
+    found, depth = [], 0
+    for i, (word, start) in enumerate(tokens):
+        end = start + len(word)
+        before = tokens[i - 1][0] if i else ""
+        if word == "{":
+            depth += 1
+        elif word == "}":
+            depth -= 1
+        if depth == 0:
+            continue
+        binary = before[-1:].isalnum() or before in ("_", ")", "]")
+        if word in SWAPS and (binary or word in ("++", "--")):
+            found += [(start, end, other) for other in SWAPS[word]]
+        elif word[0].isdigit():
+            digits = re.match(r"0[xX][0-9a-fA-F]+|\d+", word).group()
+            value, suffix = int(digits, 0 if digits[:2] in ("0x", "0X") else 10), word[len(digits):]
+            found += [(start, end, "%d%s" % (v, suffix)) for v in (value + 1, value - 1) if v >= 0]
+        elif word == "if":
+            last = closing(tokens, i + 1)
+            a, b = tokens[i + 1][1], tokens[last][1] + 1
+            found.append((a, b, "(!%s)" % text[a:b]))
+        elif word == "return" and tokens[i + 1][0] in ("true", "false"):
+            a = tokens[i + 1][1]
+            found.append((a, a + len(tokens[i + 1][0]),
+                          "false" if tokens[i + 1][0] == "true" else "true"))
+        # a statement: from what ends the one before to its semicolon
+        if before in (";", "{", "}") and (word[0].isalpha() or word in ("(", "*", "++", "--")) and \
+                word not in NO_STATEMENT:
+            stop, level = i, 0
+            while stop + 1 < len(tokens) and (tokens[stop][0] not in (";", "{", "}") or level > 0):
+                level += {"(": 1, ")": -1}.get(tokens[stop][0], 0)
+                stop += 1
+            nested = any(t[0] in ("=", "(", "++", "--", "+=", "-=", "|=", "&=")
+                         for t in tokens[i:stop])
+            declares = tokens[i + 1][0][:1].isalpha() or \
+                (tokens[i + 1][0] == "*" and before != ")" and word != "*")
+            if tokens[stop][0] == ";" and nested and not declares:
+                found.append((start, tokens[stop][1], ""))
+    return found
+
+
+def section_of(text, at):
+    names = re.findall(r"^ \* >>([a-z0-9-]+)", text[:at], re.M)
+    return names[-1] if names else ""
+
+
+def key_of(text, mutant):
+    """Names a mutant by its line's text, not its number: it holds while other code changes."""
+    start, end, other = mutant
+    a = text.rfind("\n", 0, start) + 1
+    b = text.find("\n", end)
+    return re.sub(r"\s+", " ", "%s<<%s=>%s>>%s" % (text[a:start], text[start:end], other,
+                                                  text[end:b])).strip()
+
+
+def limits():
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 26, 1 << 26))
+
+
+def run(command, **more):
+    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, check=False, **more).returncode
+
+
+def object_code(folder, small):
+    """The library's object code by gcc -O2; None: it does not compile."""
+    path = os.path.join(folder, "object.o")
+    with open(os.path.join(folder, "object.c"), "w") as file:
+        file.write('#define UNSANDBOX_IMPLEMENTATION\n#include "unsandbox.h"\n')
+    if run(["gcc", "-O2", "-w", "-DUNSB_SMALL=%d" % small, *COMPILE, "-c", "-o", path, "object.c"],
+           cwd=folder) != 0:
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def try_mutant(text, mutant, originals):
+    """The suite that noticed it, "" if none did, None if it is no other program."""
+    folder = tempfile.mkdtemp(prefix="unsb_mutant.")
+    try:
+        with open(os.path.join(folder, "unsandbox.h"), "w") as file:
+            file.write(text[:mutant[0]] + mutant[2] + text[mutant[1]:])
+        first = SECTIONS.get(section_of(text, mutant[0]), [])
+        for name in first + [s for s in SUITES if s not in first]:
+            program = os.path.join(folder, name)
+            if run(["tcc", "-w", *COMPILE, "-I" + folder, "-I../ports", "-Isuites", "-Iports",
+                    "suites/test_%s.c" % name, "-o", program, "-lcmocka", "-lpthread"],
+                   cwd=TESTS) != 0:
+                return None
+            try:
+                if run([program], cwd=TESTS, preexec_fn=limits, timeout=CPU_SECONDS * 15) != 0:
+                    return name
+            except subprocess.TimeoutExpired:
+                return name
+        return None if object_code(folder, 0) == originals else ""
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def listed():
+    """survivors.txt: KEY, a tab, the reason."""
+    path = os.path.join(HERE, "survivors.txt")
+    with open(path) as file:
+        return dict(line.rstrip("\n").split("\t", 1) for line in file
+                    if "\t" in line and not line.startswith("#"))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seconds", type=int, default=0, help="start no mutant after so long")
+    parser.add_argument("--at-least", type=float, default=95)
+    options = parser.parse_args()
+    seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
+    with open(HEADER) as file:
+        text = file.read()
+    every = mutants(text)
+    random.Random(seed).shuffle(every)
+    print("# seed %d, %d mutants to draw from" % (seed, len(every)), flush=True)
+    folder = tempfile.mkdtemp(prefix="unsb_mutant.")
+    shutil.copy(HEADER, folder)
+    originals = object_code(folder, 0)
+    shutil.rmtree(folder)
+    if originals is None or try_mutant(text, (0, 0, ""), None) != "":
+        print("not ok - the suites do not pass as they are")
+        return 1
+    noticed, survivors, same, started = {}, [], 0, time.monotonic()
+    reasons = listed()
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        position, running = 0, {}
+        while True:
+            counted = sum(noticed.values()) + len(survivors)
+            late = options.seconds and time.monotonic() - started > options.seconds
+            while not late and position < len(every) and len(running) < options.jobs and \
+                    counted + len(running) < options.count:
+                running[pool.submit(try_mutant, text, every[position], originals)] = position
+                position += 1
+            if not running:
+                break
+            done, _ = concurrent.futures.wait(running,
+                                              return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                mutant, verdict = every[running.pop(future)], future.result()
+                if verdict is None:
+                    same += 1
+                elif verdict:
+                    noticed[verdict] = noticed.get(verdict, 0) + 1
+                else:
+                    survivors.append(mutant)
+                    key = key_of(text, mutant)
+                    print("# survivor: line %d: %s [%s]" % (
+                        text.count("\n", 0, mutant[0]) + 1, key,
+                        reasons.get(key, "not listed")), flush=True)
+    total = sum(noticed.values()) + len(survivors)
+    share = 100.0 * sum(noticed.values()) / total if total else 0
+    print("# figures: seed %d: %d of %d mutants noticed (%.1f %%), %d others were no other program"
+          % (seed, sum(noticed.values()), total, share, same))
+    print("# by suite: " + ", ".join("%s %d" % item for item in sorted(noticed.items())))
+    good = total > 0 and share >= options.at_least
+    print("%s - %.1f %% of the mutants are noticed, at least %g %%" % (
+        "ok" if good else "not ok", share, options.at_least))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
