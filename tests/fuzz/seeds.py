@@ -33,6 +33,11 @@ def chunked(value):
 
 
 KEY = {"valid": True, "tier": "x", "burst": 5}
+# TLS 1.2: a ServerHello (ECDHE-RSA, AES-128-GCM), an empty list of certificates; an alert
+HELLO = bytes([40, 1]) + bytes.fromhex(
+    "16030300310200002d03035d" + "5e" * 31 + "00c02f000005ff01000100" +
+    "16030300070b000003000000")
+ALERT = bytes([3, 0]) + bytes.fromhex("15030300020228")
 SEEDS = {
     "client_execute": bytes([8, 3, 255]) + response(RESULT) + response(JOB) + response(JOBS),
     "client_chunked": bytes([8, 0, 6]) + chunked(RESULT),
@@ -53,6 +58,15 @@ SEEDS = {
                   b"Content-Length: 2\r\nConnection: close, x\r\n y\r\n"
                   b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n\r\nhi",
     "parts_base64": bytes([2, 2]) + base64.b64encode(bytes(range(40))),
+    "json_job": bytes([6]) + json.dumps(JOB).encode(),
+    "json_numbers": bytes([0]) + b'[0,-1,5.23e2,1E+5,1e-3,9223372036854775807,"\\ud83d\\ude00"]',
+    "base64_text": bytes([2]) + base64.b64encode(bytes(range(40))),
+    "request_files": bytes([9, 15, 1, 2, 3]) + b"python\0A\0b\0x.txt\0hello\0y\0\0print(1)",
+    "request_plain": bytes([0, 0, 0, 0, 0]) + b"sh\0echo \"\\n\xc3\xa9",
+    "proxy_open": bytes([6]) + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\x16\x03\x03",
+    "proxy_refuses": bytes([30]) + b"HTTP/1.0 407 Proxy Authentication Required\r\n\r\nno",
+    "bearssl_hello": HELLO, "mbedtls_hello": HELLO, "openssl_hello": HELLO,
+    "bearssl_alert": ALERT, "mbedtls_alert": ALERT, "openssl_alert": ALERT,
     "diff_json": bytes([0, 6, 3]) + json.dumps(JOB).encode(),
     "diff_http": bytes([1, 4, 0]) + chunked(RESULT),
     "diff_base64": bytes([2, 0, 0]) + base64.b64encode(bytes(range(200))),
