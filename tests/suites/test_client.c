@@ -2449,6 +2449,219 @@ static void test_poll_idle(void **state)
     assert_int_equal(unsb_poll(&client), UNSB_OK);
 }
 
+/* ---- what is left: each condition that no test before decides ---- */
+
+/* A sink that refuses to start over, when its field comes twice or the request is repeated. */
+static void test_restarts_refused(void **state)
+{
+    (void)state;
+    start(io_reply(200, "", "{\"stdout\":\"a\",\"exit_code\":0,\"stdout\":\"b\"}"), 128, false);
+    result.out.write = see_write;
+    result.out.context = &seen;
+    seen.at = 2;
+    seen.code = OWN_CODE;
+    assert_int_equal(do_execute(), OWN_CODE);
+    assert_string_equal(seen.text, "a!");
+    start(io_reply(503, "", "later"), 128, false);
+    config.retries = 3;
+    configure();
+    result.out.write = see_write;
+    result.out.context = &seen;
+    seen.at = 2;
+    seen.code = OWN_CODE;
+    assert_int_equal(do_call(), OWN_CODE);
+    assert_string_equal(seen.text, "later!");
+    assert_int_equal(io_requests(&io), 2);
+}
+
+/* A sink's refusal is told within one of the service, too; that the text is no JSON counts only for a 2xx. */
+static void test_sink_within_a_refusal(void **state)
+{
+    static const int codes[][2] = {{OWN_CODE, OWN_CODE}, {-1, UNSB_E_SINK}, {7, UNSB_E_SINK},
+                                   {UNSB_E_JSON, UNSB_E_SINK}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(codes); i++) {
+        start(io_reply(400, "", "{\"stdout\":\"a\"}"), 128, false);
+        result.out.write = see_write;
+        result.out.context = &seen;
+        seen.at = 1;
+        seen.code = codes[i][0];
+        assert_int_equal(do_execute(), codes[i][1]);
+    }
+    start(io_reply(300, "", "no JSON"), 128, false);
+    assert_int_equal(do_execute(), UNSB_E_REDIRECT);
+    start(io_reply(299, "", "no JSON"), 128, false);
+    assert_int_equal(do_execute(), UNSB_E_JSON);
+}
+
+static void test_no_idle_limit(void **state)
+{
+    uint32_t from;
+
+    (void)state;
+    start(NULL, 128, false);
+    config.idle_timeout_ms = UNSB_FOREVER;
+    config.total_timeout_ms = 1000000;
+    configure();
+    program.ttl_s = 5;
+    from = io.now_ms;
+    assert_int_equal(do_execute(), UNSB_E_TIMEOUT);
+    assert_int_equal(io.now_ms - from, 1000000);
+    /* and the time to live of what a call starts is its own */
+    start(NULL, 128, false);
+    call.answer = UNSB_ANSWER_OUTCOME;
+    call.ttl_s = 5;
+    from = io.now_ms;
+    assert_int_equal(do_call(), UNSB_E_TIMEOUT);
+    assert_int_equal(io.now_ms - from, 65000);
+}
+
+/* Sending fails, and the answer that may tell why never comes. */
+static void test_cut_short_and_silent(void **state)
+{
+    uint32_t from;
+
+    (void)state;
+    start(io_reply(413, "", "{}"), 128, false);
+    scripts[0].early = 60;
+    scripts[0].dies = 100;
+    scripts[0].death = UNSB_E_IO;
+    io.gap_ms = 0x7FFFFFFF;
+    io.connection[0].read_ms = io.now_ms;
+    from = io.now_ms;
+    assert_int_equal(do_execute(), UNSB_E_IO);
+    assert_int_equal(io.now_ms - from, 60000); /* not the time of a run, which there is none of */
+    assert_false(io.connected);
+}
+
+/* A port that breaks the contract: `connect` returns what is no code. */
+static void test_connect_returns_nonsense(void **state)
+{
+    (void)state;
+    start(NULL, 128, false);
+    scripts[0].connect_error = 7;
+    assert_int_equal(do_execute(), UNSB_E_CONNECT);
+    assert_false(io.connected || io.connecting || io.must_close);
+}
+
+/* Without a clock `wait` may return early, too; or fail. */
+static void test_no_clock_and_early(void **state)
+{
+    unsigned at, failed = 0;
+    uint32_t from;
+
+    (void)state;
+    start(io_reply(200, "", DONE), 128, false);
+    config.now_ms = NULL;
+    configure();
+    scripts[0].delay_ms = 1000;
+    io.waits_early = 5;
+    assert_int_equal(do_execute(), UNSB_OK);
+    assert_true(io.waits > 5);
+    memset(scripts, 0, sizeof scripts);
+    scripts[0].connect_error = UNSB_E_CONNECT;
+    setup(128, false);
+    config.now_ms = NULL;
+    config.retries = 2;
+    configure();
+    io.waits_early = 1;
+    from = io.now_ms;
+    assert_int_equal(do_execute(), UNSB_E_CONNECT);
+    assert_int_equal(io.connects, 3);
+    assert_int_equal(io.now_ms - from, 501); /* the first pause was cut to 1 ms */
+    for (at = 1; at < 20; at++) {
+        start(NULL, 128, false);
+        config.now_ms = NULL;
+        configure();
+        io.fault_at = at;
+        io.fault = OWN_CODE;
+        failed += do_execute() == OWN_CODE;
+        assert_false(io.connected);
+    }
+    assert_true(failed > 3 && failed < 19);
+}
+
+static void test_arguments(void **state)
+{
+    unsb_output *outputs[] = {&result.out, &result.err, &result.artifact_name};
+    unsb_header headers[2] = {{"a b", "x"}, {"ok", "y"}};
+    size_t i;
+
+    (void)state;
+    start(io_reply(200, "", DONE), 128, false);
+    for (i = 0; i < COUNT(outputs); i++) {
+        unsb_output good = *outputs[i];
+        outputs[i]->data = NULL;
+        assert_int_equal(do_execute(), UNSB_E_ARGUMENT);
+        outputs[i]->capacity = 0;
+        assert_int_equal(do_execute(), UNSB_OK);
+        *outputs[i] = good;
+    }
+    io.calls = 0;
+    assert_int_equal(unsb_execute(NULL, &program, &result), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_job_get(NULL, ID, &result), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_job_wait(NULL, ID, 0, &result), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_job_cancel(NULL, ID, &result), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_job_list(NULL, &result), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_key_validate(NULL, &key_info, &result), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_key_validate(&client, &key_info, NULL), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_key_validate(&client, NULL, &result), UNSB_E_ARGUMENT);
+    assert_int_equal(unsb_request(NULL, &call, &result), UNSB_E_ARGUMENT);
+    for (i = 0; i < 2; i++) { /* wherever the bad one stands */
+        call.headers = headers;
+        call.header_count = 2;
+        assert_int_equal(do_call(), UNSB_E_HEADER_BYTE);
+        headers[0].name = "ok";
+        headers[1].name = "a b";
+    }
+    assert_int_equal(io.calls, 0);
+}
+
+static int begin_within(void *context, const void *data, size_t size)
+{
+    (void)context;
+    (void)data;
+    (void)size;
+    assert_int_equal(do_get(), UNSB_E_BUSY);
+    unsb_abort(&client);
+    seen.calls++;
+    return 0;
+}
+
+static void test_begin_within_a_callback(void **state)
+{
+    unsigned mode;
+
+    (void)state;
+    for (mode = 0; mode < 2; mode++) {
+        start(io_reply(200, "", EXECUTED), 128, mode == 1);
+        result.out.write = begin_within;
+        assert_int_equal(finish(do_execute()), UNSB_E_ABORTED);
+        assert_int_equal(seen.calls, 1);
+        result.out.write = NULL;
+        assert_int_equal(finish(do_execute()), UNSB_OK);
+    }
+}
+
+/* More than can be counted: sources of that size cannot be had, so the count is put near it. */
+static void test_request_too_large_to_count(void **state)
+{
+    char code[600];
+
+    (void)state;
+    memset(code, 'a', sizeof code);
+    start(io_reply(200, "", DONE), 128, true);
+    program.code = unsb_bytes(code, sizeof code);
+    assert_int_equal(do_execute(), UNSB_PENDING);
+    while (client.u.tx.counted == 0)
+        assert_int_equal(io_poll(&io, &client), UNSB_PENDING);
+    client.u.tx.counted = (unsb_size)-1 - 20;
+    assert_int_equal(finish(UNSB_PENDING), UNSB_E_REQUEST_SIZE);
+    assert_int_equal(io.moves, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -2500,6 +2713,15 @@ int main(void)
         cmocka_unit_test(test_early_truncated),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_poll_idle),
+        cmocka_unit_test(test_restarts_refused),
+        cmocka_unit_test(test_sink_within_a_refusal),
+        cmocka_unit_test(test_no_idle_limit),
+        cmocka_unit_test(test_cut_short_and_silent),
+        cmocka_unit_test(test_connect_returns_nonsense),
+        cmocka_unit_test(test_no_clock_and_early),
+        cmocka_unit_test(test_arguments),
+        cmocka_unit_test(test_begin_within_a_callback),
+        cmocka_unit_test(test_request_too_large_to_count),
     };
 
     return cmocka_run_group_tests_name("client", tests, NULL, stop);

@@ -1962,6 +1962,78 @@ static void test_read_copy(void **unused)
     }
 }
 
+/* The place of a digit is counted up to a limit, which no test can write out the digits for. */
+static void test_far_digits(void **unused)
+{
+    static const int32_t limits[] = {UNSBI_DIGITS_MAX, -UNSBI_DIGITS_MAX};
+    unsigned i, mantissa, before;
+
+    (void)unused;
+    for (i = 0; i < 2; i++)
+        for (mantissa = 0; mantissa < 2; mantissa++)
+            for (before = 0; before < 2; before++) {
+                unsb_json_reader reader;
+                unsb_json_reader_init(&reader);
+                reader.exponent = limits[i] + (i == 0 ? -1 : 1);
+                reader.mantissa = mantissa;
+                reader.count = i == 0; /* the mantissa is full, so that a digit moves the point */
+                unsbi_json_digit(&reader, 0, i == 1);
+                assert_int_equal(reader.exponent, limits[i]);
+                assert_false(reader.inexact);
+                reader.inexact = before != 0;
+                reader.mantissa = mantissa;
+                unsbi_json_digit(&reader, 0, i == 1);
+                assert_int_equal(reader.exponent, limits[i]);
+                assert_int_equal(reader.inexact, before != 0 || mantissa != 0);
+            }
+}
+
+/* A value that is to be passed over, but is missing. */
+static void test_skip_of_nothing(void **unused)
+{
+    static const struct {
+        const char *text;
+        int events[3];
+    } cases[] = {
+        {"{\"a\":,\"b\":1}", {UNSB_E_JSON}},
+        {"{\"a\":}", {UNSB_E_JSON}},
+        {"{\"a\": }", {UNSB_E_JSON}},
+        {"{\"a\":]", {UNSB_E_JSON}},
+        {"{\"a\": 1 }", {UNSB_JSON_OBJECT_END}},
+        {"{\"a\":true}", {UNSB_JSON_OBJECT_END}},
+        {"{\"a\":[],\"b\":null}", {UNSB_JSON_KEY, UNSB_JSON_NULL, UNSB_JSON_OBJECT_END}},
+        {"{\"a\":\"x\",\"b\":null}", {UNSB_JSON_KEY, UNSB_JSON_NULL, UNSB_JSON_OBJECT_END}},
+    };
+    size_t i, k, piece;
+
+    (void)unused;
+    for (i = 0; i < COUNT(cases); i++)
+        for (piece = 1; piece < 20; piece++) {
+            size_t size = strlen(cases[i].text), at = 0, used, n;
+            char text[32];
+            unsb_json_reader reader;
+            int event = UNSB_JSON_MORE, found[5];
+            unsb_json_reader_init(&reader);
+            memcpy(text, cases[i].text, size);
+            for (k = 0; k < 5 && at < size && event >= 0;) {
+                n = piece < size - at ? piece : size - at;
+                event = unsb_json_read(&reader, text + at, n, &used);
+                at += used;
+                if (event == UNSB_JSON_MORE || (event <= UNSB_JSON_STRING && reader.partial))
+                    continue;
+                found[k++] = event;
+                if (k == 2) /* the first key */
+                    unsb_json_skip(&reader);
+            }
+            assert_true(k > 2);
+            assert_int_equal(found[0], UNSB_JSON_OBJECT_BEGIN);
+            assert_int_equal(found[1], UNSB_JSON_KEY);
+            for (n = 2; n < k; n++)
+                assert_int_equal(found[n], cases[i].events[n - 2]);
+            assert_true(found[k - 1] < 0 || found[k - 1] == UNSB_JSON_OBJECT_END);
+        }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1992,6 +2064,8 @@ int main(void)
         cmocka_unit_test(test_random_damage),
         cmocka_unit_test(test_doubles),
         cmocka_unit_test(test_read_copy),
+        cmocka_unit_test(test_far_digits),
+        cmocka_unit_test(test_skip_of_nothing),
     };
 
     return cmocka_run_group_tests_name("json_reader", tests, open_guard, close_guard);

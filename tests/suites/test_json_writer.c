@@ -859,6 +859,26 @@ static void test_round_trip(void **unused)
     assert_true(total > 100000);
 }
 
+/* A sink fails on what stands before a bad byte: the first error is the one that is told. */
+static void test_sink_before_bad_utf8(void **unused)
+{
+    unsigned at;
+    writing w;
+
+    (void)unused;
+    for (at = 1; at <= 2; at++) {
+        begin(&w);
+        caught.fail_at = at;
+        caught.code = UNSB_E_USER - 7;
+        unsb_json_string(&w.writer, "ab\xFF", 3);
+        assert_int_equal(caught.calls, at);
+        assert_int_equal(unsb_json_writer_end(&w.writer), UNSB_E_USER - 7);
+    }
+    begin(&w);
+    unsb_json_string(&w.writer, "ab\xFF", 3);
+    assert_int_equal(unsb_json_writer_end(&w.writer), UNSB_E_UTF8);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -877,6 +897,7 @@ int main(void)
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_memory_and_sink),
         cmocka_unit_test(test_sink_errors),
+        cmocka_unit_test(test_sink_before_bad_utf8),
         cmocka_unit_test(test_used_again),
         cmocka_unit_test(test_round_trip),
     };

@@ -732,6 +732,7 @@ static void test_url_split(void **unused)
         {"https://A-b.C_d~e", "A-b.C_d~e", 443, true},
         {"HTTPS://a", "a", 443, true},
         {"hTTp://a:8080", "a", 8080, false},
+        {"https://[::ffff:192.0.2.1]/", "::ffff:192.0.2.1", 443, true},
     };
     char *host;
     size_t i, size;
@@ -847,6 +848,8 @@ static void test_url_refused(void **unused)
         {"https://[::1 ]", UNSB_E_HOST},
         {"https://[::1@a]", UNSB_E_HOST},
         {"https://a[::1]", UNSB_E_URL},
+        {"https://[abc]", UNSB_E_HOST}, /* no colon, so it is no IPv6 address */
+        {"https://[192.0.2.1]", UNSB_E_HOST},
     };
     size_t i;
 
@@ -1055,6 +1058,29 @@ static void test_output_codes(void **unused)
     }
 }
 
+/* What came is counted as far as the counter goes, and no further. */
+static void test_output_counted(void **unused)
+{
+    const unsb_size most = (unsb_size)-1;
+    calls c = {0, 0, 0};
+    unsb_output out = unsb_into(NULL, 0);
+
+    (void)unused;
+    out.write = note_call;
+    out.context = &c;
+    out.size = most - 5;
+    assert_int_equal(unsbi_output_put(&out, "abcd", 4), UNSB_OK);
+    assert_true(out.size == most - 1);
+    assert_int_equal(unsbi_output_put(&out, "e", 1), UNSB_OK);
+    assert_true(out.size == most);
+    assert_int_equal(unsbi_output_put(&out, "f", 1), UNSB_OK);
+    assert_true(out.size == most);
+    out.size = most - 5;
+    assert_int_equal(unsbi_output_put(&out, "abcdefg", 7), UNSB_OK);
+    assert_true(out.size == most);
+    assert_int_equal(c.count, 4);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -1083,6 +1109,7 @@ int main(void)
         cmocka_unit_test(test_sources_and_outputs),
         cmocka_unit_test(test_output_put),
         cmocka_unit_test(test_output_codes),
+        cmocka_unit_test(test_output_counted),
     };
 
     return cmocka_run_group_tests_name("parts", tests, open_guards, close_guards);

@@ -885,6 +885,168 @@ static void test_artifacts_unread(void **state)
 
 #define TEST(function) cmocka_unit_test_teardown(function, stage_down)
 
+/* Of a text that consists of the ends of characters nothing can be kept; and what stands before
+ * its array is not looked at. */
+static void test_text_without_beginnings(void **state)
+{
+    static const way ways[] = {{1024, 0, false, false}, {128, 1, false, false},
+                               {128, 7, true, false}};
+    char body[512];
+    io_script script;
+    size_t i, n;
+
+    (void)state;
+    n = (size_t)sprintf(body, "{\"exit_code\":0,\"language\":\"");
+    memset(body + n, '\x80', 200);
+    strcpy(body + n + 200, "\"}");
+    memset(&script, 0, sizeof script);
+    script.replies[0] = io_reply(200, "", body);
+    for (i = 0; i < COUNT(ways); i++) {
+        stage_up(&script, 1, &ways[i]);
+        memset(stage.result.job_id, '\x80', sizeof stage.result.job_id);
+        assert_int_equal(io_finish(&stage.io, &stage.client, stage_begin(EXECUTE)), UNSB_OK);
+        assert_string_equal(stage.result.language, "");
+        assert_int_equal(stage.result.exit_code, 0);
+        unsb_close(&stage.client);
+    }
+}
+
+/* Names and words longer than any that is known: not taken for a known one, nor as much of it. */
+static void test_long_words(void **state)
+{
+    static const way ways[] = {{1024, 0, false, false}, {128, 1, false, false},
+                               {128, 7, true, false}};
+    char body[1024], more[300];
+    size_t size, i;
+    told t;
+
+    (void)state;
+    for (i = 0; i < COUNT(ways); i++)
+        for (size = 1; size < sizeof more; size += size < 80 ? 1 : 30) {
+            memset(more, 'd', sizeof more);
+            more[size] = '\0';
+            snprintf(body, sizeof body, "{'exit_code%s':9,'status':'failed%s','exit_code':3}",
+                     more, more);
+            ask(&t, GET, 200, quoted(body), &ways[i]);
+            assert_int_equal(t.rc, UNSB_OK);
+            assert_string_equal(t.fact[FACT_EXIT_CODE], "3");
+            /* what does not fit is passed over, what fits is a word of tomorrow */
+            assert_string_equal(t.fact[FACT_STATUS],
+                                6 + size < sizeof stage.client.u.rx.u.text ? "unknown" : "");
+            snprintf(body, sizeof body, "{'success':'true%s','created_at':'2024-01-15T10:30:00%s',"
+                     "'exit_code':3}", more, more);
+            ask(&t, GET, 200, quoted(body), &ways[i]);
+            assert_int_equal(t.rc, UNSB_OK);
+            assert_string_equal(told_text(&t), "exit_code=3 job_id=" ASKED_ID);
+        }
+}
+
+/* RFC 3339 section 5.6, each part at its limits and beyond. */
+static void test_times(void **state)
+{
+    static const struct {
+        const char *text, *seconds; /* NULL: it is no time */
+    } times[] = {
+        {"1970-01-01T00:00:00Z", "0"},
+        {"2024-01-15 10:30:00Z", "1705314600"},
+        {"2024-01-15t10:30:00Z", "1705314600"},
+        {"2024-01-15x10:30:00Z", NULL},
+        {"2024-01t15T10:30:00Z", NULL},
+        {"2024-01 15T10:30:00Z", NULL},
+        {"2024-01-15T10t30:00Z", NULL},
+        {"x024-01-15T10:30:00Z", NULL},
+        {"20x4-01-15T10:30:00Z", NULL},
+        {"2024-0x-15T10:30:00Z", NULL},
+        {"2024-x1-15T10:30:00Z", NULL},
+        {"2024-01-15T10:30:x0Z", NULL},
+        {"2024-00-15T10:30:00Z", NULL},
+        {"2024-12-15T10:30:00Z", "1734258600"},
+        {"2024-13-15T10:30:00Z", NULL},
+        {"2024-01-00T10:30:00Z", NULL},
+        {"2024-01-01T10:30:00Z", "1704105000"},
+        {"2024-01-31T10:30:00Z", "1706697000"},
+        {"2024-01-32T10:30:00Z", NULL},
+        {"2024-01-15T23:59:60Z", "1705363200"},
+        {"2024-01-15T24:30:00Z", NULL},
+        {"2024-01-15T10:59:00Z", "1705316340"},
+        {"2024-01-15T10:60:00Z", NULL},
+        {"2024-01-15T10:30:61Z", NULL},
+        {"2024-01-15T10:30:00+23:59", "1705228260"},
+        {"2024-01-15T10:30:00-23:59", "1705400940"},
+        {"2024-01-15T10:30:00+24:00", NULL},
+        {"2024-01-15T10:30:00+05:60", NULL},
+        {"2024-01-15T10:30:00+05-00", NULL},
+        {"2024-01-15T10:30:00+x5:00", NULL},
+        {"2024-01-15T10:30:00+05:x0", NULL},
+        {"2024-01-15T10:30:00+05:0", NULL},
+        {"2024-01-15T10:30:00+05:000", NULL},
+        {"0000-06-01T00:00:00Z", NULL},
+        {"0001-01-01T00:00:00Z", "-62135596800"},
+        {"1900-02-28T00:00:00Z", "-2203977600"},
+        {"1900-03-01T00:00:00Z", "-2203891200"},
+        {"2000-02-29T00:00:00Z", "951782400"},
+        {"2100-03-01T00:00:00Z", "4107542400"},
+        {"9999-12-31T23:59:59Z", "253402300799"},
+        {"2024-01-15T10:30:00.Z", "1705314600"},
+        {"2024-01-15T10:30:00.999999999Z", "1705314600"},
+        {"2024-01-15T10:30:00,5Z", NULL},
+        {"2024-01-15T10:30:0", NULL},
+    };
+    char body[128];
+    size_t i;
+    told t;
+
+    (void)state;
+    for (i = 0; i < COUNT(times); i++) {
+        snprintf(body, sizeof body, "{'status':'running','created_at':'%s'}", times[i].text);
+        ask(&t, GET, 200, quoted(body), i % 2 != 0 ? &bytes : &whole);
+        assert_int_equal(t.rc, UNSB_OK);
+        if (strcmp(t.fact[FACT_CREATED], times[i].seconds != NULL ? times[i].seconds : "") != 0)
+            fail_msg("%s: %s", times[i].text, t.fact[FACT_CREATED]);
+    }
+}
+
+/* Of two faults in an answer the first one is told. */
+static void test_first_of_two_faults(void **state)
+{
+    told t;
+
+    (void)state;
+    ask(&t, EXECUTE, 200, quoted("{'stdout':3,'artifacts':[{'data':'!'}],'exit_code':0}"), &bytes);
+    assert_int_equal(t.rc, UNSB_E_RESPONSE);
+    ask(&t, EXECUTE, 200, quoted("{'artifacts':[{'data':'!'}],'stdout':3,'exit_code':0}"), &bytes);
+    assert_int_equal(t.rc, UNSB_E_BASE64);
+}
+
+/* The id of a session or service is one only where such a thing was asked for. */
+static void test_other_ids(void **state)
+{
+    static const struct {
+        int operation;
+        const char *body, *id;
+    } cases[] = {
+        {CALL_RESULT, "{'id':'a'}", "a"},
+        {CALL_RESULT, "{'session_id':'a'}", "a"},
+        {CALL_RESULT, "{'service_id':'a'}", "a"},
+        {CALL_RESULT, "{'job_id':'j','id':'a'}", "j"},
+        {CALL_RESULT, "{'id':'a','job_id':'j'}", "j"},
+        {CALL_RESULT, "{'session_id':'a','id':'b'}", "a"},
+        {EXECUTE, "{'exit_code':0,'id':'a'}", ""},
+        {EXECUTE, "{'exit_code':0,'session_id':'a','service_id':'b'}", ""},
+        {EXECUTE_ASYNC, "{'id':'a','job_id':'j'}", "j"},
+        {GET, "{'status':'running','id':'a'}", ASKED_ID},
+    };
+    size_t i;
+    told t;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        ask(&t, cases[i].operation, 200, quoted(cases[i].body), i % 2 != 0 ? &bytes : &whole);
+        assert_int_equal(t.rc, UNSB_OK);
+        assert_string_equal(t.fact[FACT_JOB_ID], cases[i].id);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -901,6 +1063,11 @@ int main(void)
         TEST(test_ids_are_whole),
         TEST(test_errors_that_wait),
         TEST(test_artifacts_unread),
+        TEST(test_text_without_beginnings),
+        TEST(test_long_words),
+        TEST(test_times),
+        TEST(test_first_of_two_faults),
+        TEST(test_other_ids),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
