@@ -332,6 +332,23 @@ static void test_different_pads_differ(void **unused)
     assert_true(memcmp(inner, outer, sizeof inner) != 0);
 }
 
+/* What a refused signature is told apart by: a word in the service's text. */
+static void test_has_word(void **state)
+{
+    static const char *const with[] = {"timestamp", "a timestamp b", "TIMESTAMP", "TimeStamps",
+                                       "ttimestamp", "timetimestamp", "timestatimestamp",
+                                       "timestam timestamp", "x-timestamp"};
+    static const char *const without[] = {"", "t", "timestam", "imestamp", "time stamp",
+                                          "timestam.p", "timestatamp", "tiimestamp"};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(with); i++)
+        assert_true(unsbi_has_word(with[i], "timestamp"));
+    for (i = 0; i < COUNT(without); i++)
+        assert_false(unsbi_has_word(without[i], "timestamp"));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -342,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_rfc4231),
         cmocka_unit_test(test_key_lengths),
         cmocka_unit_test(test_different_pads_differ),
+        cmocka_unit_test(test_has_word),
     };
 
     return cmocka_run_group_tests_name("sign", tests, open_guards, close_guards);

@@ -1004,6 +1004,14 @@ static void test_times(void **state)
         if (strcmp(t.fact[FACT_CREATED], times[i].seconds != NULL ? times[i].seconds : "") != 0)
             fail_msg("%s: %s", times[i].text, t.fact[FACT_CREATED]);
     }
+    /* a shorter one after a longer one, of which nothing is left */
+    ask(&t, GET, 200,
+        quoted("{'status':'running','created_at':'2024-01-15T10:30:00.25+01:00',"
+               "'started_at':'2024-01-15T10:30:00','completed_at':'2024-01-15T10:30:00.5'}"),
+        &whole);
+    assert_string_equal(told_text(&t), "status=running created_at=1705311000 "
+                                       "started_at=1705314600 completed_at=1705314600 "
+                                       "job_id=" ASKED_ID);
 }
 
 /* Of two faults in an answer the first one is told. */
