@@ -1,7 +1,9 @@
 /* libFuzzer: the strict JSON reader against jansson: what one takes the other takes, and both read
- * the same value. The first byte chooses the size of the pieces. */
+ * the same value. The first byte chooses the size of the pieces. The lenient reader tells the same
+ * of what the strict one takes, and of anything the same in whatever pieces it comes. */
 #include <jansson.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #define UNSANDBOX_IMPLEMENTATION
@@ -153,6 +155,82 @@ static bool same(const json_t *a, const json_t *b)
     return json_equal(a, b);
 }
 
+/* All that a reader tells, as bytes: each event, with its text or number, and the result. */
+typedef struct told {
+    char *bytes;
+    size_t size, room;
+} told;
+
+static void tell(told *t, const void *bytes, size_t size)
+{
+    check(size <= t->room - t->size, "more is told than there was");
+    memcpy(t->bytes + t->size, bytes, size);
+    t->size += size;
+}
+
+static int tell_all(told *t, const uint8_t *data, size_t size, size_t piece, bool lenient)
+{
+    unsb_json_reader reader;
+    char *text = malloc(size + 1), *p = text;
+    size_t used, n;
+    bool going = false;
+    char code;
+    int rc = 0;
+
+    t->size = 0;
+    t->room = 32 * size + 64;
+    t->bytes = malloc(t->room);
+    check(text != NULL && t->bytes != NULL, "out of memory");
+    memcpy(text, data, size);
+    unsb_json_reader_init(&reader);
+    reader.lenient = lenient;
+    do {
+        n = size < piece ? size : piece;
+        used = 0;
+        rc = n != 0 ? unsb_json_read(&reader, p, n, &used) : unsb_json_read_end(&reader);
+        check(used <= n && (n == 0 || used != 0 || rc != 0), "no progress");
+        p += used;
+        size -= used;
+        if (rc <= 0)
+            continue;
+        code = (char)rc;
+        if (!going)
+            tell(t, &code, 1);
+        going = rc <= UNSB_JSON_STRING && reader.partial;
+        if (rc <= UNSB_JSON_STRING) {
+            tell(t, reader.text, reader.text_size);
+            if (!going) /* the end of a text */
+                tell(t, "\xFF\xFE", 2);
+        } else if (rc == UNSB_JSON_NUMBER) {
+            tell(t, &reader.mantissa, sizeof reader.mantissa);
+            tell(t, &reader.exponent, sizeof reader.exponent);
+            code = (char)(reader.inexact | reader.negative << 1);
+            tell(t, &code, 1);
+        }
+    } while (rc > 0 || (rc == 0 && n != 0));
+    free(text);
+    return rc;
+}
+
+static void check_lenient(const uint8_t *data, size_t size, size_t piece)
+{
+    told strict, whole, pieces;
+    int strict_rc = tell_all(&strict, data, size, size + 1, false);
+    int rc = tell_all(&whole, data, size, size + 1, true);
+
+    check(tell_all(&pieces, data, size, piece, true) == rc, "another result in pieces");
+    /* an error may be met before what is good of the same text was told */
+    if (rc == UNSB_OK)
+        check(whole.size == pieces.size && memcmp(whole.bytes, pieces.bytes, whole.size) == 0,
+              "another value in pieces");
+    if (strict_rc == UNSB_OK)
+        check(rc == UNSB_OK && strict.size == whole.size &&
+              memcmp(strict.bytes, whole.bytes, whole.size) == 0, "lenient reads another value");
+    free(strict.bytes);
+    free(whole.bytes);
+    free(pieces.bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *copy = malloc(size + 1);
@@ -183,6 +261,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                   error.text);
         }
         json_decref(theirs);
+        check_lenient(data + 1, size - 1, data[0] % 32u == 0 ? size : data[0] % 32u);
     }
     json_decref(t.at[0]);
     free(copy);

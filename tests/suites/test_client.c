@@ -2662,6 +2662,69 @@ static void test_request_too_large_to_count(void **state)
     assert_int_equal(io.moves, 0);
 }
 
+/* Each parameter of a run's query with and without the others: "?" before the first one alone. */
+static void test_run_queries(void **state)
+{
+    static const char *const parameters[] = {"ttl=7", "network_mode=semitrusted",
+                                             "return_artifact=true", "return_wasm_artifact=true"};
+    char wanted[256];
+    unsigned set, i;
+
+    (void)state;
+    for (set = 0; set < 16; set++) {
+        start(io_reply(200, "", DONE), 128, false);
+        program.ttl_s = (set & 1) != 0 ? 7 : 0;
+        program.network = (set & 2) != 0 ? UNSB_NETWORK_SEMITRUSTED : UNSB_NETWORK_DEFAULT;
+        program.return_artifact = (set & 4) != 0;
+        program.return_wasm_artifact = (set & 8) != 0;
+        strcpy(wanted, "POST /run");
+        for (i = 0; i < COUNT(parameters); i++)
+            if ((set >> i & 1) != 0) {
+                strcat(wanted, strchr(wanted, '?') == NULL ? "?" : "&");
+                strcat(wanted, parameters[i]);
+            }
+        strcat(wanted, " HTTP/1.1\r\n");
+        assert_int_equal(do_run(), UNSB_OK);
+        assert_memory_equal(io.connection[0].sent, wanted, strlen(wanted));
+    }
+}
+
+/* A response that breaks off: from 300 on its status is the outcome. */
+static void test_statuses_of_broken_answers(void **state)
+{
+    static const struct {
+        int status, rc;
+    } cases[] = {{200, UNSB_E_TRUNCATED}, {299, UNSB_E_TRUNCATED}, {300, UNSB_E_REDIRECT},
+                 {301, UNSB_E_REDIRECT},  {399, UNSB_E_REDIRECT},  {400, UNSB_E_BAD_REQUEST},
+                 {499, UNSB_E_REFUSED},   {500, UNSB_E_SERVER}};
+    char reply[128];
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        snprintf(reply, sizeof reply, "HTTP/1.1 %d X\r\nContent-Length: 50\r\n\r\n{",
+                 cases[i].status);
+        start_once(reply, UNSB_E_CLOSED, 128, false);
+        assert_int_equal(do_execute(), cases[i].rc);
+        assert_int_equal(result.http_status, cases[i].status);
+    }
+}
+
+/* What was known of one job is not taken for known of the next one. */
+static void test_wait_for_another(void **state)
+{
+    (void)state;
+    polls(job_reply(404, "", ""));
+    scripts[0].replies[0] = job_reply(200, "", "running");
+    scripts[1].replies[0] = job_reply(200, "", "completed");
+    scripts[4].replies[0] = job_reply(200, "", "completed");
+    setup_wait(false);
+    assert_int_equal(do_wait(), UNSB_OK);
+    assert_int_equal(io.count, 2);
+    assert_int_equal(do_wait(), UNSB_OK); /* unknown at first, as it may be just being made */
+    assert_int_equal(io.count, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -2722,6 +2785,9 @@ int main(void)
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_begin_within_a_callback),
         cmocka_unit_test(test_request_too_large_to_count),
+        cmocka_unit_test(test_run_queries),
+        cmocka_unit_test(test_statuses_of_broken_answers),
+        cmocka_unit_test(test_wait_for_another),
     };
 
     return cmocka_run_group_tests_name("client", tests, NULL, stop);

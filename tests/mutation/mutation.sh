@@ -1,0 +1,12 @@
+# Small faults planted in unsandbox.h, and whether the suites notice; sourced by all.sh. A sample
+# from a seed that is printed; `python3 mutation/mutate.py --count 500` in tests/ is the long run.
+
+say "== mutation: do the suites notice planted faults?"
+need "to translate hundreds of mutants" "command -v tcc" tcc "command -v gcc" gcc \
+    "$(has_header cmocka.h)" libcmocka-dev
+# a sample of 80 strays by some percent from the share of all
+python3 -B mutation/mutate.py --count "${UNSB_MUTANTS:-80}" --jobs 2 --seconds 200 \
+    --at-least 88 >"$WORK/tap" 2>"$WORK/errors" ||
+    grep -q '^not ok' "$WORK/tap" ||
+    { echo "not ok - mutate.py"; sed 's/^/#   /' "$WORK/errors"; } >>"$WORK/tap"
+count "mutation"
