@@ -40,7 +40,8 @@ fuzz_one() {
             -artifact_prefix="${UNSB_FUZZ_FOUND:-$WORK/}${1}_" "corpus_$1") \
             >>"$WORK/fuzz_$1.log" 2>&1; then
         echo "ok - fuzz_$1"
-        sed -n 's/^stat::number_of_executed_units: */# figures: inputs tried: /p' "$WORK/fuzz_$1.log"
+        sed -n 's/^stat::number_of_executed_units: */# figures: inputs tried: /p' \
+            "$WORK/fuzz_$1.log"
     else
         echo "not ok - fuzz_$1"; tail -n 40 "$WORK/fuzz_$1.log" | sed 's/^/#   /'
     fi >"$WORK/fuzz_$1.tap"

@@ -16,7 +16,8 @@ trap 'exit 130' INT TERM HUP
 . "$ROOT/tests/lib.sh"
 need "to build the fuzzers" "command -v clang" clang "$(has_header bearssl.h)" libbearssl-dev \
     "$(has_header mbedtls/ssl.h)" libmbedtls-dev "$(has_header openssl/ssl.h)" libssl-dev \
-    "test -e /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a" libclang-rt-14-dev
+    "test -e /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a" \
+    libclang-rt-14-dev
 failed=0
 count() {
     sed 's/^# figures:/ /' "$WORK/tap"

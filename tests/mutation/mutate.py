@@ -4,9 +4,10 @@
 
 A mutant is noticed if a suite fails, crashes, or takes more than CPU_SECONDS of processor time.
 Those that do not compile, or give the same object code by gcc -O2, are drawn anew: they are no
-other program. The suites are tried with UNSB_SMALL 0, then 1, where that makes other code. A mutant that no suite notices is a survivor; survivors.txt has those that were
-looked at, with the reason why no test can tell them from the original. They are counted as
-survivors all the same. TAP on stdout; exit status 0 if enough were noticed.
+other program. The suites are tried with UNSB_SMALL 0, then 1, where that makes other code. A mutant
+that no suite notices is a survivor; survivors.txt has those that were looked at, with the reason
+why no test can tell them from the original. They are counted as survivors all the same. TAP on
+stdout; exit status 0 if enough were noticed.
 
 tcc compiles a suite in a hundredth of a second, which is what makes hundreds of mutants possible.
 """
@@ -39,7 +40,8 @@ SWAPS = {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"
          "!=": ["=="], "&&": ["||"], "||": ["&&"], "+": ["-"], "-": ["+"], "++": ["--"],
          "--": ["++"], "+=": ["-="], "-=": ["+="], "<<": [">>"], ">>": ["<<"], "&": ["|"],
          "|": ["&"], "|=": ["&="], "&=": ["|="]}
-TOKEN = re.compile(r"""/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|^[ \t]*\#(?:\\\n|[^\n])*|"""
+TOKEN = re.compile(r"""/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|"""
+                   r"""^[ \t]*\#(?:\\\n|[^\n])*|"""
                    r"""[A-Za-z_]\w*|0[xX][0-9a-fA-F]+[uUlL]*|\d+[uUlL]*|<<=|>>=|->|\+\+|--|<<|>>|"""
                    r"""<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|\S""", re.S | re.M)
 NO_STATEMENT = {"return", "break", "continue", "goto", "case", "default", "else", "if", "for",
@@ -181,11 +183,15 @@ def try_mutant(text, mutant, originals):
 
 
 def listed():
-    """survivors.txt: KEY, a tab, the reason."""
-    path = os.path.join(HERE, "survivors.txt")
-    with open(path) as file:
-        return dict(line.rstrip("\n").split("\t", 1) for line in file
-                    if "\t" in line and not line.startswith("#"))
+    """survivors.txt: a mutant, and below it, indented, the reason."""
+    reasons, key = {}, ""
+    with open(os.path.join(HERE, "survivors.txt")) as file:
+        for line in file:
+            if line.startswith(" "):
+                reasons[key] = line.strip()
+            elif line.strip() and not line.startswith("#"):
+                key = line.strip()
+    return reasons
 
 
 def main():

@@ -678,6 +678,7 @@ static void test_keep_alive(void **state)
 static struct {
     const char *text;
     size_t at;
+    int end; /* what recv returns then, if it is not 0 */
 } greeting; /* on the first connection */
 
 static int greet_recv(void *context, void *data, size_t size)
@@ -685,6 +686,10 @@ static int greet_recv(void *context, void *data, size_t size)
     script_io *io = (script_io *)context;
     size_t left = strlen(greeting.text) - greeting.at;
 
+    if (left == 0 && io->count == 1 && greeting.end != 0) {
+        io->moves++;
+        return greeting.end;
+    }
     if (left == 0 || io->count > 1)
         return io_recv(context, data, size);
     io->moves++;
@@ -760,6 +765,42 @@ static void test_answer_before_the_request(void **state)
         assert_int_equal(stage.io.count, 2);
         finish();
     }
+}
+
+/* It speaks, but says nothing whole, and goes. */
+static void test_greeting_that_breaks_off(void **state)
+{
+    static const struct {
+        const char *text;
+        int rc;
+    } cases[] = {
+        {"", UNSB_E_CLOSED},
+        {"H", UNSB_E_CLOSED},
+        {"HTTP/1.1 2", UNSB_E_CLOSED},
+        {"HTTP/1.1 200 OK\r\nA: b\r\n", UNSB_E_HTTP},
+    };
+    size_t i;
+    unsigned mode;
+
+    (void)state;
+    stage.configure = greeted;
+    greeting.end = UNSB_E_CLOSED;
+    for (i = 0; i < COUNT(cases); i++)
+        for (mode = 0; mode < 4; mode++) {
+            const way w = {256, mode >= 2 ? 1 : 0, (mode & 1) != 0, false};
+            greeting.text = cases[i].text;
+            greeting.at = 0;
+            memset(scripts, 0, sizeof scripts);
+            scripts[1].replies[0] = scripts[0].replies[0] = io_reply(200, "", "good");
+            begin(2, &w);
+            assert_int_equal(request(), cases[i].rc);
+            assert_int_equal(stage.result.http_status, 0);
+            assert_int_equal(io_requests(&stage.io), 0);
+            assert_int_equal(request(), UNSB_OK);
+            assert_string_equal(stage.out, "good");
+            finish();
+        }
+    greeting.end = 0;
 }
 
 /* An answer while the request is still being sent is judged as any other. */
@@ -968,6 +1009,7 @@ int main(void)
         TEST(test_304),
         TEST(test_keep_alive),
         TEST(test_answer_before_the_request),
+        TEST(test_greeting_that_breaks_off),
         TEST(test_early_answers),
         TEST(test_heads),
         TEST(test_endless_empty_lines),

@@ -1028,6 +1028,25 @@ static void test_first_of_two_faults(void **state)
     assert_int_equal(t.rc, UNSB_E_BASE64);
 }
 
+/* Any part of a result tells of a run, be it of one character; none of it does not. */
+static void test_least_of_a_result(void **state)
+{
+    static const char *const parts[] = {"'error':'e'", "'message':'m'", "'stdout':'o'",
+                                        "'stderr':''", "'exit_code':0", "'success':false"};
+    static const char *const none[] = {"", "'error':''", "'message':''", "'language':'c'"};
+    char body[64];
+    size_t i;
+    told t;
+
+    (void)state;
+    for (i = 0; i < COUNT(parts) + COUNT(none); i++) {
+        snprintf(body, sizeof body, "{%s}",
+                 i < COUNT(parts) ? parts[i] : none[i - COUNT(parts)]);
+        ask(&t, EXECUTE, 200, quoted(body), &bytes);
+        assert_int_equal(t.rc, i < COUNT(parts) ? UNSB_OK : UNSB_E_RESPONSE);
+    }
+}
+
 /* The id of a session or service is one only where such a thing was asked for. */
 static void test_other_ids(void **state)
 {
@@ -1077,6 +1096,7 @@ int main(void)
         TEST(test_long_words),
         TEST(test_times),
         TEST(test_first_of_two_faults),
+        TEST(test_least_of_a_result),
         TEST(test_other_ids),
     };
 
