@@ -69,6 +69,8 @@ if [ "${UNSB_FUZZ_TARGETS-all}" = all ]; then
     UNSB_FUZZ_TARGETS=$FUZZERS
 fi
 say "== fuzzing, $UNSB_FUZZ_SECONDS seconds each"
-need "to read back what the library writes" "$(has_header jansson.h)" libjansson-dev
+need "to fuzz, and to read back what the library writes" "command -v clang" clang \
+    "test -e /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a" \
+    libclang-rt-14-dev "$(has_header jansson.h)" libjansson-dev
 fuzz_seeds
 fuzz_all "$UNSB_FUZZ_TARGETS"
