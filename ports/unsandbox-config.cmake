@@ -1,5 +1,5 @@
 # What find_package(unsandbox) reads once CMakeLists.txt has installed it. Where OpenSSL 3 or
-# threads are not there, unsandbox::desktop cannot be linked; COMPONENTS desktop makes that an error.
+# threads are missing, unsandbox::desktop cannot be linked; COMPONENTS desktop makes that an error.
 include("${CMAKE_CURRENT_LIST_DIR}/unsandbox-targets.cmake")
 if(NOT WIN32)
     find_package(OpenSSL 3 QUIET)

@@ -197,7 +197,8 @@ ways_arduino_builder() {
             -hardware /usr/share/arduino-builder -tools /usr/bin \
             -prefs compiler.cpp.extra_flags=-DDECIMAL_DIG=__DECIMAL_DIG__ \
             -libraries "$ways/libraries" -fqbn arduino:avr:mega:cpu=atmega2560 \
-            -build-path "$ways/arduino_build" "$ways/libraries/unsandbox/examples/arduino/arduino.ino" &&
+            -build-path "$ways/arduino_build" \
+            "$ways/libraries/unsandbox/examples/arduino/arduino.ino" &&
         [ -s "$ways/arduino_build/arduino.ino.hex" ]
 }
 
