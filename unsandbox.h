@@ -507,6 +507,7 @@
 #define unsb_init UNSBI_LINKED(unsb_init)
 #endif
 
+/* How functions are declared; UNSB_STATIC aside, one may define it: __declspec(dllexport) ... */
 #if UNSB_STATIC
 #if defined(__GNUC__)
 #define UNSB_API static __attribute__((unused))
@@ -597,7 +598,7 @@ extern "C" {
 
 #define UNSBI_ERROR_CODE(name, value, text) UNSB_E_##name = (value),
 enum {
-    UNSB_OK = 0,
+    UNSB_OK = 0,      /* done */
     UNSB_PENDING = 1, /* not over: call unsb_poll() again */
     UNSB_ERRORS(UNSBI_ERROR_CODE)
     UNSB_E_USER = -1000 /* codes of the caller's own callbacks: this or lower */
@@ -666,6 +667,7 @@ typedef struct unsb_transport_class {
     void (*drop)(void *context);
 } unsb_transport_class;
 
+/* A transport: the table and the state that its functions get. */
 typedef struct unsb_transport {
     const unsb_transport_class *vtable;
     void *context;
@@ -1009,6 +1011,7 @@ typedef struct unsb_json_reader {
 #endif
 } unsb_json_reader;
 
+/* Before each document; zeroes it. */
 UNSB_API void unsb_json_reader_init(unsb_json_reader *reader);
 /* Reads on in data[0..size) up to the next event; *used says how far. Returns the event,
  * UNSB_JSON_MORE, or an error, which is returned from then on: UNSB_E_JSON, UNSB_E_JSON_DEPTH,
@@ -3020,7 +3023,6 @@ static const char unsbi_head_template[] =
 #endif
     "%(y\r\nContent-Type: %y%)%(n\r\nContent-Length: %n%)"
     "%(c\r\nConnection: close%)"
-   
     "\r\nAccept-Encoding: identity\r\nUser-Agent: unsandbox.h/" UNSB_VERSION_TEXT
 #if UNSB_REQUEST
     "%(f%[\r\n%f: %v%]f%)"
@@ -4841,7 +4843,7 @@ static bool unsbi_may_retry(const unsb_client *client, int rc)
 }
 #endif
 
-static int unsbi_end(unsb_client *client, int rc)
+UNSBI_CALLED int unsbi_end(unsb_client *client, int rc)
 {
     client->error = rc;
     unsbi_enter(client, UNSBI_IDLE);
@@ -5484,7 +5486,7 @@ static bool unsbi_is_header_safe(const char *text, char also)
 }
 
 /* A name or an address: no URL, no port, no brackets; an IPv6 address may have a zone. */
-UNSBI_CALLED bool unsbi_is_host(const char *host)
+static bool unsbi_is_host(const char *host)
 {
     const char *p;
     unsigned colons = 0;

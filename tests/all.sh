@@ -11,19 +11,26 @@
 # or ended by an at_end() of its own. To try it: sh tests/run.sh x. UNSB_TIMES=1 says what it costs.
 
 # Those that take long come first, so that none of them runs alone at the end.
-long_parts="windows valgrind_ports matrix_linux firmware matrix_bare matrix_here lwip peers
-    mbedtls3 soak hostile fuzz_parts fuzz_client fuzz_x509 fuzz_diff valgrind posix coverage
-    proxies bench sandboxd demo arduino macos matrix_compiled order"
+long_parts="windows valgrind_ports matrix_linux fuzz firmware analysers mutation proofs matrix_bare
+    matrix_here lwip peers sanitizers mbedtls3 soak hostile valgrind posix coverage proxies bench ways
+    sandboxd demo arduino macos matrix_compiled order"
 last_part=documents # after all the others
 
+part_analysers() { . ./analysers.sh; }
 part_arduino() { . ports/arduino.sh; }
+part_coverage() { . ./coverage.sh; }
 part_firmware() { . firmware/firmware.sh; }
+part_fuzz() { . fuzz/fuzz.sh; }
 part_lwip() { . ports/lwip.sh; . ports/lwip_sockets.sh; }
 part_macos() { . ports/macos.sh; }
 part_mbedtls3() { . mbedtls3/mbedtls3.sh; }
+part_mutation() { . mutation/mutation.sh; }
 part_peers() { . peers/peers.sh; }
 part_posix() { . ports/posix.sh; }
+part_proofs() { . proof/proof.sh; }
 part_proxies() { . peers/proxies.sh; }
+part_sanitizers() { . ./sanitizers.sh; }
+part_ways() { . ways/ways.sh; }
 
 # the library on other machines, in groups
 part_matrix_bare() { . matrix/matrix.sh; matrix_bare; }
@@ -95,40 +102,6 @@ part_order() {
         CFLAGS="-O2 -U__BYTE_ORDER__ -D__BYTE_ORDER__=0"
 }
 
-# fuzz NAME
-fuzz() {
-    say "== fuzzing, ${UNSB_FUZZ_SECONDS:=60} seconds: $1"
-    need "to fuzz" \
-        "test -e /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a" libclang-rt-14-dev
-    mkdir -p "$WORK/chains" "$WORK/corpus_x509" &&
-        python3 -B suites/x509_chains.py "$WORK/chains" >"$WORK/chains.log" 2>&1
-    for chain in "$WORK"/chains/*.chain; do
-        { printf '\007'; cat "$chain"; } >"$WORK/corpus_x509/x509_$(basename "$chain" .chain)"
-    done
-    name=$1
-    mkdir -p "$WORK/corpus_$name" && python3 -B fuzz/seeds.py "$WORK/corpus_$name"
-    for other in "$WORK/corpus_$name"/*; do
-        case $other in */"$name"_*) ;; *) rm "$other" ;; esac
-    done
-    more=; [ "$name" != diff ] || more=$(echo fuzz/diff_*.c)
-    # shellcheck disable=SC2086
-    clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I.. \
-        -I../ports "fuzz/fuzz_$name.c" $more -o "$WORK/fuzz_$name" &&
-        (cd "$WORK" && timeout $((UNSB_FUZZ_SECONDS * 3 + 60)) "./fuzz_$name" -max_len=8192 -timeout=20 \
-            -max_total_time="$UNSB_FUZZ_SECONDS" -print_final_stats=1 "corpus_$name") >"$WORK/fuzz" 2>&1
-    if [ $? = 0 ]; then
-        echo "ok - fuzz_$name"
-        sed -n 's/^stat::number_of_executed_units: */# figures: inputs tried: /p' "$WORK/fuzz"
-    else
-        echo "not ok - fuzz_$name"; tail -n 40 "$WORK/fuzz" | sed 's/^/#   /'
-    fi >"$WORK/tap"
-    count "fuzz_$name"
-}
-part_fuzz_parts() { fuzz parts; }
-part_fuzz_client() { fuzz client; }
-part_fuzz_x509() { fuzz x509; }
-part_fuzz_diff() { fuzz diff; }
-
 part_bench() {
     say "== flash, RAM and stack against tests/size_budget, and growth with the payload"
     for part in budget growth; do
@@ -138,25 +111,6 @@ part_bench() {
         grep -E '^(ok|not ok|#)' "$WORK/bench" >"$WORK/tap"
         count "bench.sh $part"
     done
-}
-
-part_coverage() {
-    say "== coverage of unsandbox.h"
-    need "to measure coverage" "command -v lcov" lcov
-    coverage=$BUILD/coverage
-    rm -rf "$coverage"
-    variant "coverage" "$coverage" "$units" CC=gcc CFLAGS="-O0 -g --coverage -DUNSB_SMALL=0"
-    lcov -q -c -d "$coverage" --rc lcov_branch_coverage=1 -o "$WORK/coverage.info" >"$WORK/lcov" 2>&1 &&
-        lcov -q -e "$WORK/coverage.info" '*/unsandbox.h' --rc lcov_branch_coverage=1 \
-            -o "$WORK/header.info" >>"$WORK/lcov" 2>&1
-    lcov --summary "$WORK/header.info" --rc lcov_branch_coverage=1 >"$WORK/summary" 2>&1
-    sed -n 's/^ *\(lines\|functions\|branches\)\.*: /# figures: \1 /p' "$WORK/summary" >"$WORK/tap"
-    for gate in "lines 99" "functions 100" "branches 97"; do
-        awk -v what="${gate% *}" -v least="${gate#* }" '$1 ~ "^" what {sub("%", "", $2); seen = 1
-            print ($2 + 0 >= least + 0 ? "ok" : "not ok") " - " what " covered: " $2 "%, at least " least "%"}
-            END {if (!seen) print "not ok - " what " not measured"}' "$WORK/summary" >>"$WORK/tap"
-    done
-    count "coverage"
 }
 
 # What the other parts have shown.

@@ -18,7 +18,8 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 # shellcheck source=lib.sh
 . "$ROOT/tests/lib.sh"
 
-parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts test_smallest"
+parts="test_base64 test_json_reader test_json_writer test_http test_sign test_parts test_smallest
+    test_slash"
 client="test_request test_client test_faults test_replay"
 units="$parts $client test_dialects test_tolerance test_exchange"
 alike="test_diff" # builds both variants itself
@@ -32,7 +33,7 @@ SANITIZE="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-om
 
 # ---- the parts that run by default: part_NAME does the work of NAME ----
 
-default_parts="compile tool examples sanitized_ports sanitized_service service ports sanitized
+default_parts="compile docs tool examples sanitized_ports sanitized_service service ports sanitized
     sanitized_small fast clang roots small"
 
 part_compile() {
@@ -41,6 +42,7 @@ part_compile() {
     count "compile"
 }
 
+part_docs() { . ./docs.sh; }
 part_examples() { . examples/examples.sh; }
 part_tool() { . tool/tool.sh; }
 

@@ -59,7 +59,8 @@ class Bench:
         os.makedirs(self.source + '/ports')
         shutil.copy(os.path.join(ROOT, 'unsandbox.h'), self.source)
         for name in os.listdir(os.path.join(ROOT, 'ports')):
-            shutil.copy(os.path.join(ROOT, 'ports', name), self.source + '/ports')
+            if name.endswith('.h'):
+                shutil.copy(os.path.join(ROOT, 'ports', name), self.source + '/ports')
         self.header = Header(os.path.join(self.source, 'unsandbox.h'))
         self.peers = Peers(cache)
 

@@ -6,7 +6,7 @@ need "to translate hundreds of mutants" "command -v tcc" tcc "command -v gcc" gc
     "$(has_header cmocka.h)" libcmocka-dev
 # what is asked of all is 95 %; a sample of a few dozen may stray far from its share
 python3 -B mutation/mutate.py --count "${UNSB_MUTANTS:-80}" --jobs 2 --seconds 180 \
-    --at-least 75 >"$WORK/tap" 2>"$WORK/errors" ||
+    --at-least 70 >"$WORK/tap" 2>"$WORK/errors" ||
     grep -q '^not ok' "$WORK/tap" ||
     { echo "not ok - mutate.py"; sed 's/^/#   /' "$WORK/errors"; } >>"$WORK/tap"
 count "mutation"
