@@ -184,8 +184,8 @@ def version():
 
 def errors():
     """Each code stands in the manual or in a doc comment (a port's, for those of transports), by
-    its full name, in a list ("UNSB_E_TTL, VCPU", "(RESOLVE, CONNECT ...)") or in a range ("UNSB_E_HTTP
-    to UNSB_E_RESPONSE"), beside the cause in UNSB_ERRORS."""
+    its full name, in a list ("UNSB_E_TTL, VCPU", "(RESOLVE, CONNECT ...)") or in a range
+    ("UNSB_E_HTTP to UNSB_E_RESPONSE"), beside the cause in UNSB_ERRORS."""
     entry = re.compile(r'^ +X\((\w+), -(\d+), "([^"]+)"\)', re.M)
     codes = entry.findall(FACE)
     told = MANUAL + ' '.join(re.findall(r'/\*.*?\*/', FACE, re.S))

@@ -91,6 +91,25 @@ ways_without_openssl() {
         ways_ran build/core
 }
 
+# for Windows, whose libraries are others: what is built cannot be run here, that it links is enough
+ways_windows() { # DIRECTORY LINES CMAKE-ARGUMENT...
+    ways_new "$1" && ways_cmake_lists C "$2" || return 1
+    shift 2
+    cmake -Werror=dev -DDESKTOP=ON -DCMAKE_SYSTEM_NAME=Windows \
+        -DCMAKE_C_COMPILER=x86_64-w64-mingw32-gcc "$@" -B build . && cmake --build build &&
+        [ -s build/core.exe ] && [ -s build/desktop.exe ]
+}
+
+ways_windows_meson() {
+    ways_new windows_meson && cp -R "$ways/tree" unsandbox &&
+        printf '%s\n' '[binaries]' "c = 'x86_64-w64-mingw32-gcc'" \
+            "strip = 'x86_64-w64-mingw32-strip'" '[host_machine]' "system = 'windows'" \
+            "cpu_family = 'x86_64'" "cpu = 'x86_64'" "endian = 'little'" >cross.ini &&
+        ways_meson_user "subdir('unsandbox/ports')" &&
+        meson setup --fatal-meson-warnings --cross-file cross.ini build && ninja -C build &&
+        [ -s build/desktop.exe ]
+}
+
 ways_install() {
     cd "$ways" && cmake -Werror=dev -S tree/ports -B installing &&
         cmake --install installing --prefix "$ways/prefix" &&
@@ -238,6 +257,13 @@ if $all; then
     need "to build a sketch with the Arduino library" "command -v arduino-builder" arduino-builder \
         "test -e /usr/share/arduino/hardware/arduino/avr/boards.txt" arduino-core-avr \
         "command -v avr-g++" gcc-avr "test -e /usr/lib/avr/include/avr/io.h" avr-libc
+    need "to build for Windows" "command -v x86_64-w64-mingw32-gcc" gcc-mingw-w64-x86-64
+    ways_sub "Windows: CMake, add_subdirectory" ways_windows windows \
+        "add_subdirectory(\"$ways/tree/ports\" unsandbox)"
+    ways_sub "Windows: CMake, find_package" ways_windows windows_find \
+        "find_package(unsandbox REQUIRED COMPONENTS desktop)" \
+        "-Dunsandbox_DIR=$ways/prefix/share/cmake/unsandbox"
+    ways_sub "Windows: Meson" ways_windows_meson
     ways_sub "Arduino: arduino-builder takes the library and its example" ways_arduino_builder
 fi
 # the system's, which has the modules
