@@ -43,12 +43,12 @@ ways_git() {
         -c core.autocrlf=false -c advice.detachedHead=false "$@"
 }
 
-# The tree as it is now, committed in a repository of its own, and the release that git archive
-# makes of that.
+# What is tracked, as it is now, committed in a repository of its own, and the release that git
+# archive makes of that.
 ways_release() {
     mkdir "$ways/repository" "$ways/tree" || return 1
     if [ -e "$ROOT/.git" ]; then
-        (cd "$ROOT" && ways_git ls-files -z -c -o --exclude-standard >"$ways/files" &&
+        (cd "$ROOT" && ways_git ls-files -z >"$ways/files" &&
             tar -cf - --null --ignore-failed-read -T "$ways/files" 2>/dev/null)
     else
         (cd "$ROOT" && tar -cf - --exclude=build --exclude=__pycache__ .)
