@@ -311,19 +311,19 @@
  * each saves so many bytes of unsb_execute and of all operations (Cortex-M0+, gcc -Os; sh
  * tests/bench.sh flash):
  *
- *     UNSB_FILES        556    568   input files
+ *     UNSB_FILES        558    570   input files
  *     UNSB_ARTIFACTS    893   1023   compiled artifacts
- *     UNSB_SETTINGS     370   1006   env, network, ttl_s, vcpu; and unsb_run
- *     UNSB_NUMBERS     1417   1992   64-bit numbers, fractions, exponents; and UNSB_DETAILS
- *     UNSB_DETAILS     1047   1622   times, languages, modes, limits; lists and keys
- *     UNSB_RETRIES      331    323   retries; early answers
+ *     UNSB_SETTINGS     376   1036   env, network, ttl_s, vcpu; and unsb_run
+ *     UNSB_NUMBERS     1429   1996   64-bit numbers, fractions, exponents; and UNSB_DETAILS
+ *     UNSB_DETAILS     1059   1626   times, languages, modes, limits; lists and keys
+ *     UNSB_RETRIES      391    383   retries; early answers
  *     UNSB_UTF8         285    285   checks of UTF-8
- *     UNSB_JOBS         783   1280   jobs
- *     UNSB_LISTS        253    518   unsb_job_list, unsb_languages
+ *     UNSB_JOBS         799   1270   jobs
+ *     UNSB_LISTS        259    540   unsb_job_list, unsb_languages
  *     UNSB_KEYS          89    375   unsb_key_validate
- *     UNSB_RUN           60    696   unsb_run, unsb_run_async
- *     UNSB_REQUEST      254   1085   unsb_request
- *     all of these     5123   7517
+ *     UNSB_RUN           62    722   unsb_run, unsb_run_async
+ *     UNSB_REQUEST      256   1079   unsb_request
+ *     all of these     5189   7549
  *
  * ======================================================================
  * 12. LIMITS
