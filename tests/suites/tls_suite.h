@@ -363,7 +363,7 @@ static void ipv6(void **state)
 static void hosts_that_are_none(void **state)
 {
     static const char *const neither[] = {"127.1",      "1.2.3", "300.1.1.1", "1.2.3.4.5", "a..",
-                                          "127.0.0.01", ":1",    "1::2::3",   "fe80::g"};
+                                          "127.0.0.01", ":1:",   "1::2::3",   "fe80::g"};
     size_t i;
 
     (void)state;
