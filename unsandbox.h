@@ -163,6 +163,16 @@
  *     (wait for the socket to be readable, writable, or timeout_ms, with select, epoll, events)
  *     rc = unsb_poll(&client);
  *
+ * What a client goes through:
+ *
+ *     idle --> measure --> connect --> send --> receive --> idle
+ *                 ^                      |         |
+ *                 |                      v         v
+ *                 +-------------------- pause: another try, or the next look at a job
+ *
+ * measure writes the request to nowhere: it is counted, checked and signed. connect passes at once
+ * where a connection was kept. Any error leads to idle, or to pause where config.retries allow it.
+ *
  * The arguments of the operation (program, result, and all they point to) must stay in place until
  * it is over. unsb_abort() ends it early. What ends a blocking call early, from a signal handler,
  * an ISR or another thread, is a function of the port's: unsb_posix_interrupt() and its like. The
@@ -204,6 +214,21 @@
  * retry_after_s have its words. UNSB_E_CLOCK is a 401 that names the time stamp: set the clock.
  * UNSB_E_CHALLENGE is a 428: a code was sent by mail; repeat the call with the fields X-Sudo-OTP
  * and X-Sudo-Challenge (unsb_call.headers). UNSB_E_JOB_LOST: the service was restarted.
+ *
+ * What to do about the others:
+ *
+ *     RESOLVE, CONNECT, TIMEOUT, CLOSED, IO, TRUNCATED   the network: try again later; where
+ *                              result.job_id is set, with unsb_job_wait()
+ *     TLS                      the peer or a box in between: versions, ciphers, the port's buffers
+ *     CERTIFICATE, TRUST       the host's name, the clock, the anchors that the port was given
+ *     ENTROPY                  the TLS port wants a seed
+ *     HTTP, HEAD_SIZE, JSON, RESPONSE   is it the service that answers there? host, port, proxy
+ *     REDIRECT                 another host, which config.host would have to name
+ *     BAD_REQUEST, REFUSED     result.message has the reason
+ *     UNAUTHORIZED, FORBIDDEN  the keys, and what they may do
+ *     NOT_FOUND, JOB_LOST      the job is no more: what it did cannot be known
+ *     TOO_LARGE                smaller files, or fewer
+ *     RATE_LIMITED, SERVER     later: after result.retry_after_s, or by config.retries
  *
  * Codes down to -29 are found before anything is sent, but for UNSB_E_SOURCE, _SINK and _ABORTED,
  * which may come at any time. After one of these, or of those from -30 on, the program of an
@@ -250,6 +275,11 @@
  *                       2048 suit a microcontroller, 16384 (a TLS record) suit a desktop
  *     stack             430 bytes on Cortex-M, 600 on x86-64, at the deepest, plus what the
  *                       transport and your callbacks take
+ *
+ * The buffer's size is a trade: each send and recv is a call of the transport, over TLS a record
+ * of its own with some 30 bytes around it, and it bounds the work of a non-blocking poll. Beyond
+ * what the transport moves at once (a segment of 1460 bytes, a record of 16384) it gains nothing.
+ * An output's memory is as large as what you want to keep of it; with a sink it can be 0.
  *
  * `sh tests/bench.sh ram` measures them.
  *
