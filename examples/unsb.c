@@ -11,6 +11,7 @@
  * id is known before it has run, so it can be cancelled, or fetched later if this process dies. */
 #ifndef _WIN32
 #define _POSIX_C_SOURCE 200809L
+#define _DARWIN_C_SOURCE 1 /* macOS: O_NOFOLLOW */
 #endif
 #define UNSANDBOX_IMPLEMENTATION
 #include "unsandbox_desktop.h"

@@ -69,9 +69,10 @@ macos_target() { # macos_target TARGET NAME: for macOS
     done
     macos_compile "$1" port_bearssl -isystem "$CACHE/bearssl/inc"
     for file in ../examples/*.c; do
+        case $file in */plugin.c) macos_kind=-shared ;; *) macos_kind= ;; esac
         # shellcheck disable=SC2086
-        macos_cc "$1" -std=c11 -O2 $macos_warn -I.. -I../ports -I../examples \
-            -isystem "$CACHE/bearssl/inc" "$file" -o "$macos_dir/program" "$macos_lib" \
+        macos_cc "$1" -std=c11 -O2 $macos_warn -I.. -I../ports -DUNSB_DESKTOP_TLS_BEARSSL=1 \
+            -isystem "$CACHE/bearssl/inc" $macos_kind "$file" -o "$macos_dir/program" "$macos_lib" \
             >"$WORK/make.log" 2>&1
         macos_verdict "examples/${file##*/}, linked: $1"
     done

@@ -2012,7 +2012,7 @@ static void test_skip_of_nothing(void **unused)
             size_t size = strlen(cases[i].text), at = 0, used, n;
             char text[32];
             unsb_json_reader reader;
-            int event = UNSB_JSON_MORE, found[5];
+            int event = UNSB_JSON_MORE, found[5] = {0};
             unsb_json_reader_init(&reader);
             memcpy(text, cases[i].text, size);
             for (k = 0; k < 5 && at < size && event >= 0;) {
