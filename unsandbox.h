@@ -226,7 +226,7 @@
  *     REDIRECT                 another host, which config.host would have to name
  *     BAD_REQUEST, REFUSED     result.message has the reason
  *     UNAUTHORIZED, FORBIDDEN  the keys, and what they may do
- *     NOT_FOUND, JOB_LOST      the job is no more: what it did cannot be known
+ *     NOT_FOUND, JOB_LOST      no such endpoint; or the job is no more, and with it its outcome
  *     TOO_LARGE                smaller files, or fewer
  *     RATE_LIMITED, SERVER     later: after result.retry_after_s, or by config.retries
  *
@@ -1065,8 +1065,8 @@ UNSB_API int unsb_json_read_end(unsb_json_reader *reader);
 UNSB_API int unsb_json_integer(const unsb_json_reader *reader, int64_t *value);
 #if !defined(__SDCC)
 /* The number just read as floating point, which nothing else here uses: the nearest one where it
- * has up to 15 digits and an exponent of up to 22, else off by no more than 1 in 10^13 or so; 0 or
- * infinity beyond the range of double. */
+ * has up to 15 digits and an exponent of up to 22, else off by no more than 1 in 10^13 or so, where
+ * double has 64 bits; 0 or infinity beyond its range, and fewer digits near 0. */
 UNSB_API double unsb_json_double(const unsb_json_reader *reader);
 #endif
 

@@ -2474,7 +2474,8 @@ static void test_restarts_refused(void **state)
     assert_int_equal(io_requests(&io), 2);
 }
 
-/* A sink's refusal is told within one of the service, too; that the text is no JSON counts only for a 2xx. */
+/* A sink's refusal is told within one of the service, too; that the text is no JSON counts only for
+ * a 2xx. */
 static void test_sink_within_a_refusal(void **state)
 {
     static const int codes[][2] = {{OWN_CODE, OWN_CODE}, {-1, UNSB_E_SINK}, {7, UNSB_E_SINK},

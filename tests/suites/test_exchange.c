@@ -748,7 +748,7 @@ static void test_answer_before_the_request(void **state)
             assert_int_equal(stage.io.count, 2);
             finish();
         }
-    /* a success that nobody asked for, whatever it is taken for: it stays alone */
+    /* nor does a success that nobody asked for come between, where the next answer is late */
     for (mode = 0; mode < 4; mode++) {
         const way w = {256, mode >= 2 ? 1 : 0, (mode & 1) != 0, false};
         greeting.text = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
