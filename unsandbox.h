@@ -1467,6 +1467,18 @@ static size_t unsbi_byte_at(size_t weight, size_t size)
     return *(const uint8_t *)&one != 0 ? weight : size - 1 - weight;
 }
 
+#if !UNSB_SMALL
+#define UNSBI_ONES ((uint64_t)0x0101010101010101u)
+
+static uint64_t unsbi_load64(const void *p)
+{
+    uint64_t x;
+
+    memcpy(&x, p, 8);
+    return x;
+}
+#endif
+
 /* number = number * base + digit, byte by byte: small machines have no product of more. False where
  * that overflows; the number is of no use then. */
 UNSBI_CALLED bool unsbi_append(void *number, size_t size, uint8_t base, uint8_t digit)
@@ -1475,6 +1487,16 @@ UNSBI_CALLED bool unsbi_append(void *number, size_t size, uint8_t base, uint8_t 
     unsigned more = digit;
     size_t i;
 
+#if !UNSB_SMALL
+    if (size == sizeof(uint64_t)) {
+        uint64_t x = unsbi_load64(p);
+        if (x >> 58 == 0) { /* no base is above 60 */
+            x = x * base + digit;
+            memcpy(p, &x, sizeof x);
+            return true;
+        }
+    }
+#endif
     for (i = 0; i < size; i++) {
         uint8_t *at = p + unsbi_byte_at(i, size);
         more += (unsigned)*at * base;
@@ -1492,6 +1514,11 @@ static uint8_t unsbi_divide10(uint64_t *number)
     unsigned rest = 0;
     size_t i;
 
+#if !UNSB_SMALL && SIZE_MAX > 0xFFFFFFFFu
+    rest = (unsigned)(*number % 10);
+    *number /= 10;
+    return (uint8_t)rest;
+#endif
     for (i = sizeof *number; i-- > 0;) {
         uint8_t *at = p + unsbi_byte_at(i, sizeof *number);
         unsigned x = rest << 8 | *at;
@@ -1510,18 +1537,6 @@ static char *unsbi_decimal(uint64_t value, char *end)
     while (value != 0);
     return end;
 }
-
-#if !UNSB_SMALL
-#define UNSBI_ONES ((uint64_t)0x0101010101010101u)
-
-static uint64_t unsbi_load64(const void *p)
-{
-    uint64_t x;
-
-    memcpy(&x, p, 8);
-    return x;
-}
-#endif
 
 /* How many bytes at the start of data[0..size) are ASCII that a JSON string holds unescaped. */
 static size_t unsbi_plain_run(const uint8_t *data, size_t size)
@@ -2663,6 +2678,44 @@ UNSBI_CALLED int unsbi_json_piece(unsb_json_reader *r)
     return (r->flags & UNSBI_JSON_IS_KEY) != 0 ? UNSB_JSON_KEY : UNSB_JSON_STRING;
 }
 
+#if !UNSB_SMALL
+/* What stands between most strings: ":" or ",", with their neighbours' quotation marks. */
+static uint8_t *unsbi_json_next_string(unsb_json_reader *r, uint8_t *p, const uint8_t *end)
+{
+    uint8_t may = UNSBI_JSON_VALUE;
+
+    if (end - p < 2 || p[1] != '"')
+        return p;
+    if (*p == ',' && (r->state & UNSBI_JSON_COMMA) != 0)
+        may = unsbi_json_in_array(r) ? UNSBI_JSON_VALUE : UNSBI_JSON_KEY_NEXT;
+    else if (*p != ':' || r->state != UNSBI_JSON_COLON || (r->flags & UNSBI_JSON_SKIP_NEXT) != 0)
+        return p;
+    r->flags = may;
+    r->state = UNSBI_JSON_IN_STRING;
+    return p + 2;
+}
+
+/* The plain text of a string, and its escapes of two characters; moved to *out. */
+static uint8_t *unsbi_json_plain(uint8_t *p, const uint8_t *end, uint8_t **out)
+{
+    uint8_t *q = *out, c;
+
+    for (;;) {
+        size_t run = unsbi_plain_run(p, (size_t)(end - p));
+        if (q != p)
+            memmove(q, p, run);
+        q += run;
+        p += run;
+        if (end - p < 2 || *p != '\\' || (c = unsbi_json_other(p[1], 1)) == 0)
+            break;
+        *q++ = c;
+        p += 2;
+    }
+    *out = q;
+    return p;
+}
+#endif
+
 UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, size_t *used)
 {
     uint8_t *p = (uint8_t *)data, *end, *out;
@@ -2672,8 +2725,12 @@ UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, s
     if (size == 0 || reader->error != 0)
         return reader->error;
     end = p + size;
+#if !UNSB_SMALL
+    if (reader->state < UNSBI_JSON_IN_LITERAL)
+        p = unsbi_json_next_string(reader, p, end);
+#endif
     out = p; /* the bytes of a string are moved together, from `text` to here */
-    reader->text = data;
+    reader->text = (char *)p;
     while (p < end && event == UNSB_JSON_MORE) {
         if (reader->state >= UNSBI_JSON_SKIP) {
             if (unsbi_json_skip_char(reader, *p))
@@ -2681,20 +2738,10 @@ UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, s
         } else if (reader->state >= UNSBI_JSON_IN_STRING) {
 #if !UNSB_SMALL
             if (reader->state == UNSBI_JSON_IN_STRING && reader->utf8[0] == 0 &&
-                reader->surrogate == 0) {
-                size_t run = unsbi_plain_run(p, (size_t)(end - p));
-                if (out != p)
-                    memmove(out, p, run);
-                out += run;
-                p += run;
-                if (p == end)
-                    break;
-                if (*p == '\\' && end - p >= 2 && (n = unsbi_json_other(p[1], 1)) != 0) {
-                    *out++ = (uint8_t)n;
-                    p += 2;
-                    continue;
-                }
-            }
+                reader->surrogate == 0)
+                p = unsbi_json_plain(p, end, &out);
+            if (p == end)
+                break;
 #endif
             n = unsbi_json_string_char(reader, *p++);
             if (n > p - out) { /* of an escape that began in an earlier piece */
@@ -2783,6 +2830,11 @@ static const uint32_t unsbi_sha256_k[64] = {
     0x748F82EEu, 0x78A5636Fu, 0x84C87814u, 0x8CC70208u, 0x90BEFFFAu, 0xA4506CEBu, 0xBEF9A3F7u,
     0xC67178F2u};
 
+static uint32_t unsbi_sha256_load(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
 #if UNSB_SMALL
 static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
 {
@@ -2793,8 +2845,7 @@ static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
     for (i = 0; i < 64; i++) {
         uint32_t *x = &w[i & 15];
         if (i < 16) {
-            *x = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 |
-                 block[3];
+            *x = unsbi_sha256_load(block);
             block += 4;
         } else {
             uint32_t a = w[(i + 1) & 15], b = w[(i + 14) & 15];
@@ -2814,39 +2865,68 @@ static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
 }
 #else
 /* One round. The names of the state change places instead of their values: h is the next one's a.
- * A rotation of a sum of rotations takes less than each of them alone. */
-#define UNSBI_SHA256_ROUND(a, b, c, d, e, f, g, h, at)                                             \
-    h += w[j + at] + unsbi_sha256_k[i + j + at] + (g ^ (e & (f ^ g))) +                            \
+ * A rotation of a sum of rotations takes less than each of them alone. A majority is b ^ ((a ^ b) &
+ * (b ^ c)), whose a ^ b is the b ^ c of the next round. */
+#define UNSBI_SHA256_ROUND(a, b, c, d, e, f, g, h, b_c, a_b, j)                                    \
+    h += w[j] + k[j] + (g ^ (e & (f ^ g))) +                                                       \
          unsbi_rotate(e ^ unsbi_rotate(e ^ unsbi_rotate(e, 14), 5), 6);                            \
     d += h;                                                                                        \
-    h += ((a & b) | (c & (a | b))) +                                                               \
-         unsbi_rotate(a ^ unsbi_rotate(a ^ unsbi_rotate(a, 9), 11), 2)
+    a_b = a ^ b;                                                                                   \
+    b_c = b ^ (a_b & b_c);                                                                         \
+    h += unsbi_rotate(a ^ unsbi_rotate(a ^ unsbi_rotate(a, 9), 11), 2);                            \
+    h += b_c;
+#define UNSBI_SHA256_ROUNDS(j)                                                                     \
+    UNSBI_SHA256_ROUND(a, b, c, d, e, f, g, h, x, y, j)                                            \
+    UNSBI_SHA256_ROUND(h, a, b, c, d, e, f, g, y, x, j + 1)                                        \
+    UNSBI_SHA256_ROUND(g, h, a, b, c, d, e, f, x, y, j + 2)                                        \
+    UNSBI_SHA256_ROUND(f, g, h, a, b, c, d, e, y, x, j + 3)                                        \
+    UNSBI_SHA256_ROUND(e, f, g, h, a, b, c, d, x, y, j + 4)                                        \
+    UNSBI_SHA256_ROUND(d, e, f, g, h, a, b, c, y, x, j + 5)                                        \
+    UNSBI_SHA256_ROUND(c, d, e, f, g, h, a, b, x, y, j + 6)                                        \
+    UNSBI_SHA256_ROUND(b, c, d, e, f, g, h, a, y, x, j + 7)
+
+#define UNSBI_SHA256_WORD(j)                                                                       \
+    x = w[(j + 1) & 15];                                                                           \
+    y = w[(j + 14) & 15];                                                                          \
+    w[j] += w[(j + 9) & 15] + (unsbi_rotate(x ^ unsbi_rotate(x, 11), 7) ^ x >> 3) +                \
+            (unsbi_rotate(y ^ unsbi_rotate(y, 2), 17) ^ y >> 10);
+#define UNSBI_SHA256_WORDS(j)                                                                      \
+    UNSBI_SHA256_WORD(j)                                                                           \
+    UNSBI_SHA256_WORD(j + 1)                                                                       \
+    UNSBI_SHA256_WORD(j + 2)                                                                       \
+    UNSBI_SHA256_WORD(j + 3)
+
+/* The next 16 words, in the place of those before. Apart, as compilers that see both would rather
+ * have the words in registers than the state. */
+UNSBI_APART void unsbi_sha256_words(uint32_t w[16])
+{
+    uint32_t x, y;
+
+    UNSBI_SHA256_WORDS(0)
+    UNSBI_SHA256_WORDS(4)
+    UNSBI_SHA256_WORDS(8)
+    UNSBI_SHA256_WORDS(12)
+}
 
 static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
 {
     uint32_t a = hash[0], b = hash[1], c = hash[2], d = hash[3];
-    uint32_t e = hash[4], f = hash[5], g = hash[6], h = hash[7], w[16];
-    unsigned i, j;
+    uint32_t e = hash[4], f = hash[5], g = hash[6], h = hash[7], w[16], x = b ^ c, y;
+    const uint32_t *k = unsbi_sha256_k;
+    unsigned i;
 
-    for (i = 0; i < 16; i++, block += 4)
-        w[i] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 | (uint32_t)block[2] << 8 |
-               block[3];
-    for (i = 0; i < 64; i += 16) {
-        for (j = 0; i != 0 && j < 16; j++) {
-            uint32_t x = w[(j + 1) & 15], y = w[(j + 14) & 15];
-            w[j] += w[(j + 9) & 15] + (unsbi_rotate(x, 7) ^ unsbi_rotate(x, 18) ^ x >> 3) +
-                    (unsbi_rotate(y, 17) ^ unsbi_rotate(y, 19) ^ y >> 10);
-        }
-        for (j = 0; j < 16; j += 8) {
-            UNSBI_SHA256_ROUND(a, b, c, d, e, f, g, h, 0);
-            UNSBI_SHA256_ROUND(h, a, b, c, d, e, f, g, 1);
-            UNSBI_SHA256_ROUND(g, h, a, b, c, d, e, f, 2);
-            UNSBI_SHA256_ROUND(f, g, h, a, b, c, d, e, 3);
-            UNSBI_SHA256_ROUND(e, f, g, h, a, b, c, d, 4);
-            UNSBI_SHA256_ROUND(d, e, f, g, h, a, b, c, 5);
-            UNSBI_SHA256_ROUND(c, d, e, f, g, h, a, b, 6);
-            UNSBI_SHA256_ROUND(b, c, d, e, f, g, h, a, 7);
-        }
+    for (i = 0; i < 16; i += 4, block += 16) {
+        w[i] = unsbi_sha256_load(block);
+        w[i + 1] = unsbi_sha256_load(block + 4);
+        w[i + 2] = unsbi_sha256_load(block + 8);
+        w[i + 3] = unsbi_sha256_load(block + 12);
+    }
+    for (;; k += 16) {
+        UNSBI_SHA256_ROUNDS(0)
+        UNSBI_SHA256_ROUNDS(8)
+        if (k == unsbi_sha256_k + 48)
+            break;
+        unsbi_sha256_words(w);
     }
     hash[0] += a;
     hash[1] += b;
@@ -3419,10 +3499,14 @@ static int unsbi_fill(unsb_client *client, bool measure)
                 t += 3;
             } else {
                 do {
-                    if (*t++ == '%')
-                        depth += *t == '(' ? 1 : *t == ')' ? -1 : 0;
+                    while (*t != '%')
+                        t++;
+                    if (t[1] == '(')
+                        depth++;
+                    if (t[1] == ')')
+                        depth--;
+                    t += 2;
                 } while (depth != 0);
-                t++;
             }
         } else if (t[1] == ']') {
             client->u.tx.item++;
@@ -3809,34 +3893,103 @@ static size_t unsbi_text_run(const uint8_t *data, size_t size)
     return i;
 }
 
-/* How many bytes need no closer look: the rest of a line that does not matter, or whole lines of
- * fields that do not, and the name of one that does. */
-static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
+/* How many bytes of a token there are at the start: letters and '-', most of them, eight at a time.
+ * With bit 5 set, adding 0x1F brings 'a' and what follows to bit 7, adding 5 what follows 'z'. A
+ * carry comes from a byte beyond 0x80 alone, a hit itself; so the lowest hit is never a false one.
+ * */
+static size_t unsbi_token_run(const uint8_t *data, size_t size)
+{
+    size_t i = 0;
+
+    do {
+        while (size - i >= 8) {
+            uint64_t x = unsbi_load64(data + i), low = x | 0x20 * UNSBI_ONES;
+            uint64_t no_letter = ~(low + 0x1F * UNSBI_ONES) | (low + 5 * UNSBI_ONES);
+            uint64_t no_hyphen = (x ^ '-' * UNSBI_ONES) + 0x7F * UNSBI_ONES;
+            uint64_t hit = (x | (no_letter & no_hyphen)) & 0x80 * UNSBI_ONES;
+            if (hit != 0) {
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+                i += (unsigned)__builtin_ctzll(hit) / 8;
+#endif
+                break;
+            }
+            i += 8;
+        }
+    } while (i < size && data[i] != ':' && unsbi_is_token_char(data[i]) && ++i < size);
+    return i;
+}
+
+/* In a token of the head: as far as it goes. */
+static size_t unsbi_http_token(unsb_http *h, const uint8_t *data, size_t size)
+{
+    size_t length = unsbi_token_run(data, size);
+
+    if (h->length + length <= sizeof h->token)
+        memcpy(h->token + h->length, data, length);
+    h->length = (uint8_t)unsbi_min(h->length + length, sizeof h->token + 1);
+    return length;
+}
+
+/* The lengths of unsbi_http_fields, a bit each: a look at them spares most names the list. */
+#define UNSBI_HTTP_LENGTHS (1ul << 14 | 1ul << 11 | 1ul << 10 | 1ul << 17)
+
+/* At the start of a line: whole lines of fields that do not matter, and the name of one that does.
+ * A name ends the field before (see UNSBI_HTTP_LINE). */
+static size_t unsbi_http_lines(unsb_http *h, const uint8_t *data, size_t size)
 {
     size_t i = 0, at, length;
 
-    if (h->state >= UNSBI_HTTP_REASON)
-        return unsbi_text_run(data, size);
-    if ((h->flags & UNSB_HTTP_BODY) != 0)
-        return 0;
     for (;; i = at + 2) {
-        for (at = i; at < size && ((uint8_t)((data[at] | 0x20) - 'a') < 26 ||
-                                   unsbi_is_token_char(data[at])); at++)
-            continue;
-        length = at - i;
+        length = unsbi_token_run(data + i, size - i);
+        at = i + length;
         if (length == 0 || at == size || data[at] != ':')
-            break;
-        if (unsbi_find(unsbi_http_fields, data + i, length, 0x20) != UNSBI_NO_WORD) {
-            memcpy(h->token, data + i, length);
-            h->length = (uint8_t)length;
-            h->state = UNSBI_HTTP_NAME; /* whose colon comes */
-            return at;
+            return i;
+        if (unsbi_http_field_over(h) < 0) {
+            h->error = UNSB_E_HTTP;
+            return i + 1;
         }
+        h->field = UNSBI_NO_WORD;
+        if (length <= 17 && (UNSBI_HTTP_LENGTHS >> length & 1) != 0)
+            h->field = unsbi_find(unsbi_http_fields, data + i, length, 0x20);
+        if (h->field != UNSBI_NO_WORD) {
+            h->state = UNSBI_HTTP_VALUE;
+            unsbi_http_element_start(h);
+            return at + 1;
+        }
+        h->state = UNSBI_HTTP_SKIP;
         at += unsbi_text_run(data + at, size - at);
         if (size - at < 2 || data[at] != '\r' || data[at + 1] != '\n')
-            break;
-        h->field = UNSBI_NO_WORD;
+            return at;
+        h->state = UNSBI_HTTP_LINE;
     }
+}
+
+/* How many bytes need no closer look. */
+static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
+{
+    static const char usual[] = "HTTP/1.1 200 ";
+    bool in_head = (h->flags & UNSB_HTTP_BODY) == 0;
+    size_t i = 0;
+
+    if (h->state == UNSBI_HTTP_NAME ||
+        (h->state == UNSBI_HTTP_VALUE && h->field >= UNSBI_FIELD_CONNECTION && !h->spaced))
+        return unsbi_http_token(h, data, size);
+    if (h->state == UNSBI_HTTP_STATUS && h->digits == 0 && size >= sizeof usual - 1 &&
+        memcmp(data, usual, sizeof usual - 1) == 0) {
+        h->digits = sizeof usual - 1;
+        h->status = 200;
+        h->state = UNSBI_HTTP_REASON;
+        i = sizeof usual - 1;
+    }
+    if (h->state >= UNSBI_HTTP_REASON) {
+        i += unsbi_text_run(data + i, size - i);
+        if (!in_head || size - i < 2 || data[i] != '\r' || data[i + 1] != '\n')
+            return i;
+        h->state = UNSBI_HTTP_LINE;
+        i += 2;
+    }
+    if (in_head && h->state == UNSBI_HTTP_LINE)
+        i += unsbi_http_lines(h, data + i, size - i);
     return i;
 }
 #endif
@@ -3859,28 +4012,18 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
             return UNSB_PENDING;
         if (http->state >= UNSBI_HTTP_CHUNK_DATA)
             break;
-        rc = UNSB_PENDING;
 #if !UNSB_SMALL
-        n = 0;
-        /* after a field that matters, the first byte of the next line tells whether it is over */
-        if (http->state > UNSBI_HTTP_LINE ||
-            (http->state == UNSBI_HTTP_LINE && http->field >= UNSBI_FIELD_NONE))
-            n = unsbi_http_skip(http, p + i,
-                                unsbi_min(size - i,
-                                          (size_t)UNSB_HTTP_HEAD_LIMIT - http->head_size));
+        n = unsbi_min(size - i, (size_t)UNSB_HTTP_HEAD_LIMIT - http->head_size);
+        n = unsbi_http_skip(http, p + i, n);
         http->head_size = (uint16_t)(http->head_size + n);
         i += n;
         if (n != 0)
             continue;
 #endif
-        while (rc == UNSB_PENDING) {
-            rc = UNSB_E_HEAD_SIZE;
-            if (http->head_size < UNSB_HTTP_HEAD_LIMIT) {
-                http->head_size++;
-                rc = unsbi_http_byte(http, p[i++]);
-            }
-            if (UNSB_SMALL || i == size || http->state >= UNSBI_HTTP_LINE)
-                break;
+        rc = UNSB_E_HEAD_SIZE;
+        if (http->head_size < UNSB_HTTP_HEAD_LIMIT) {
+            http->head_size++;
+            rc = unsbi_http_byte(http, p[i++]);
         }
         http->error = (int16_t)(rc < 0 ? rc : 0);
     }
