@@ -19,6 +19,7 @@ extern "C" {
 
 #define UNSANDBOX_IMPLEMENTATION
 #include "unsandbox.h"
+#include "options.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

@@ -1,0 +1,159 @@
+/* Suites of a library that has options left out (options.sh). What they then miss is there for their
+ * compiler, and has no effect: each struct has the members that it lacks, behind those that it has
+ * (gcc's -fplan9-extensions), and each operation skips the test that calls it. A test that needs more
+ * says needs(UNSB_FILES), and is skipped by its name. */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#define needs(option)                                                                              \
+    do {                                                                                           \
+        if (!(option))                                                                             \
+            skip();                                                                                \
+    } while (0)
+
+#ifdef WITHOUT_OPTIONS
+
+#if !UNSB_FILES
+typedef struct unsb_file {
+    const char *name;
+    unsb_source source;
+} unsb_file;
+#endif
+
+typedef struct wide_program {
+    struct unsb_program;
+#if !UNSB_SETTINGS
+    const unsb_env *env;
+    size_t env_count;
+    unsb_network network;
+    uint16_t ttl_s;
+    uint8_t vcpu;
+#endif
+#if !UNSB_FILES
+    const unsb_file *files;
+    size_t file_count;
+#endif
+#if !UNSB_ARTIFACTS
+    bool return_artifact, return_wasm_artifact;
+#endif
+} wide_program;
+
+#if !UNSB_ARTIFACTS
+typedef struct unsb_artifact {
+    unsigned index;
+    const char *filename, *info;
+    const void *data;
+    size_t size;
+    int64_t total;
+    bool wasm, end, failed;
+} unsb_artifact;
+#endif
+
+typedef struct wide_config {
+    struct unsb_config;
+#if !UNSB_RETRIES
+    uint8_t retries;
+#endif
+#if !UNSB_JOBS
+    uint8_t wait_failures;
+    uint16_t wait_pause_ms;
+#endif
+} wide_config;
+
+typedef struct wide_result {
+    struct unsb_result;
+#if !UNSB_ARTIFACTS
+    unsb_output artifact_name;
+    int (*on_artifact)(void *context, const unsb_artifact *artifact);
+    int64_t artifact_size;
+    char artifact_info[48];
+#endif
+#if !UNSB_LISTS
+    int (*on_item)(void *context, const struct wide_result *item);
+#endif
+#if !UNSB_DETAILS
+    int32_t active_executions, concurrency_limit;
+    int64_t total_time_ms, created_at, started_at, completed_at;
+    char detected_language[32], language[32], execution_mode[16], network_mode[16];
+    char submitted_at[32], challenge_id[48];
+#endif
+} wide_result;
+
+#if !UNSB_KEYS
+typedef struct unsb_key {
+    bool valid;
+    char reason[64], tier[24];
+    int32_t rate_per_minute, burst, concurrency;
+    int64_t expires_at;
+} unsb_key;
+#endif
+
+#if !UNSB_REQUEST
+typedef struct unsb_header {
+    const char *name, *value;
+} unsb_header;
+
+typedef enum unsb_answer { UNSB_ANSWER_RAW, UNSB_ANSWER_RESULT, UNSB_ANSWER_OUTCOME } unsb_answer;
+
+typedef struct unsb_call {
+    const char *method, *path, *content_type;
+    unsb_source body;
+    const unsb_header *headers;
+    size_t header_count;
+    unsb_answer answer;
+    uint16_t ttl_s;
+} unsb_call;
+#endif
+
+#if !UNSB_NUMBERS
+typedef struct wide_json_reader {
+    struct unsb_json_reader;
+    int32_t exponent;
+} wide_json_reader;
+#define unsb_json_reader wide_json_reader
+#endif
+
+#define unsb_program wide_program
+#define unsb_config wide_config
+#define unsb_result wide_result
+
+#define ABSENT(name, parameters)                                                                   \
+    __attribute__((unused)) static int name parameters                                             \
+    {                                                                                              \
+        skip();                                                                                    \
+        return UNSB_E_ARGUMENT;                                                                    \
+    }
+#if !UNSB_JOBS
+ABSENT(unsb_execute_async, (unsb_client *c, const unsb_program *p, unsb_result *r))
+ABSENT(unsb_job_get, (unsb_client *c, const char *id, unsb_result *r))
+ABSENT(unsb_job_wait, (unsb_client *c, const char *id, uint32_t ms, unsb_result *r))
+ABSENT(unsb_job_cancel, (unsb_client *c, const char *id, unsb_result *r))
+#endif
+#if !UNSB_RUN
+ABSENT(unsb_run, (unsb_client *c, const unsb_program *p, unsb_result *r))
+#endif
+#if !UNSB_RUN || !UNSB_JOBS
+ABSENT(unsb_run_async, (unsb_client *c, const unsb_program *p, unsb_result *r))
+#endif
+#if !UNSB_LISTS
+ABSENT(unsb_job_list, (unsb_client *c, unsb_result *r))
+ABSENT(unsb_languages, (unsb_client *c, unsb_result *r))
+#endif
+#if !UNSB_KEYS
+ABSENT(unsb_key_validate, (unsb_client *c, unsb_key *k, unsb_result *r))
+#endif
+#if !UNSB_REQUEST
+ABSENT(unsb_request, (unsb_client *c, const unsb_call *call, unsb_result *r))
+#endif
+#if !UNSB_FILES
+ABSENT(unsbi_encode_base64, (unsbi_encoding *e))
+#endif
+#if !UNSB_JOBS
+ABSENT(unsbi_encode_url, (unsbi_encoding *e))
+#endif
+#if !UNSB_RUN
+ABSENT(unsbi_encode_json_url, (unsbi_encoding *e))
+#endif
+
+#endif
+#endif
