@@ -269,11 +269,11 @@
  *
  * No function allocates. There are no variables outside of structs, and no recursion.
  *
- *     unsb_client       288 bytes on Cortex-M, 384 on x86-64
+ *     unsb_client       296 bytes on Cortex-M, 392 on x86-64
  *     unsb_result       around 550 bytes; most of them are the texts at its end
  *     I/O buffer        128 bytes or more. Each send and recv moves up to a buffer-full: 512 to
  *                       2048 suit a microcontroller, 16384 (a TLS record) suit a desktop
- *     stack             430 bytes on Cortex-M, 600 on x86-64, at the deepest, plus what the
+ *     stack             340 bytes on Cortex-M, 610 on x86-64, at the deepest, plus what the
  *                       transport and your callbacks take
  *
  * The buffer's size is a trade: each send and recv is a call of the transport, over TLS a record
@@ -343,17 +343,17 @@
  *
  *     UNSB_FILES        558    570   input files
  *     UNSB_ARTIFACTS    893   1023   compiled artifacts
- *     UNSB_SETTINGS     376   1036   env, network, ttl_s, vcpu; and unsb_run
- *     UNSB_NUMBERS     1429   1996   64-bit numbers, fractions, exponents; and UNSB_DETAILS
- *     UNSB_DETAILS     1059   1626   times, languages, modes, limits; lists and keys
- *     UNSB_RETRIES      391    383   retries; early answers
+ *     UNSB_SETTINGS     352   1032   env, network, ttl_s, vcpu; and unsb_run
+ *     UNSB_NUMBERS     1429   2002   64-bit numbers, fractions, exponents; and UNSB_DETAILS
+ *     UNSB_DETAILS     1059   1632   times, languages, modes, limits; lists and keys
+ *     UNSB_RETRIES      391    385   retries; early answers
  *     UNSB_UTF8         285    285   checks of UTF-8
- *     UNSB_JOBS         799   1270   jobs
- *     UNSB_LISTS        259    540   unsb_job_list, unsb_languages
- *     UNSB_KEYS          89    375   unsb_key_validate
- *     UNSB_RUN           62    722   unsb_run, unsb_run_async
- *     UNSB_REQUEST      256   1079   unsb_request
- *     all of these     5189   7549
+ *     UNSB_JOBS         789   1252   jobs
+ *     UNSB_LISTS        259    548   unsb_job_list, unsb_languages
+ *     UNSB_KEYS          89    373   unsb_key_validate
+ *     UNSB_RUN           40    720   unsb_run, unsb_run_async
+ *     UNSB_REQUEST      264   1083   unsb_request
+ *     all of these     5163   7545
  *
  * ======================================================================
  * 12. LIMITS
@@ -1189,7 +1189,7 @@ typedef struct unsb_client {
             size_t item;
             unsb_size offset;
             unsb_size body_size, counted;
-            uint32_t hash[8];
+            uint32_t hash[24]; /* see >>sha256 */
             uint32_t unix_time;
         } tx;
         struct {
@@ -2802,7 +2802,8 @@ UNSB_API int unsb_json_read_end(unsb_json_reader *reader)
 
 #if UNSB_SIGNING
 /* ======================================================================
- * >>sha256  FIPS 180-4, block by block over memory that the caller owns
+ * >>sha256  FIPS 180-4, block by block over memory that the caller owns: the
+ *           hash has 8 words, and 16 behind them for those of a block
  * ====================================================================== */
 
 static uint32_t unsbi_rotate(uint32_t x, unsigned n)
@@ -2810,7 +2811,7 @@ static uint32_t unsbi_rotate(uint32_t x, unsigned n)
     return x >> n | x << (32 - n);
 }
 
-static void unsbi_sha256_start(uint32_t hash[8])
+static void unsbi_sha256_start(uint32_t hash[24])
 {
     static const uint32_t initial[8] = {0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au,
                                         0x510E527Fu, 0x9B05688Cu, 0x1F83D9ABu, 0x5BE0CD19u};
@@ -2836,9 +2837,9 @@ static uint32_t unsbi_sha256_load(const uint8_t *p)
 }
 
 #if UNSB_SMALL
-static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
+static void unsbi_sha256_block(uint32_t hash[24], const uint8_t *block)
 {
-    uint32_t w[16], s[8], t1, t2;
+    uint32_t *w = hash + 8, s[8], t1, t2;
     unsigned i;
 
     memcpy(s, hash, sizeof s);
@@ -2908,10 +2909,11 @@ UNSBI_APART void unsbi_sha256_words(uint32_t w[16])
     UNSBI_SHA256_WORDS(12)
 }
 
-static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
+static void unsbi_sha256_block(uint32_t hash[24], const uint8_t *block)
 {
     uint32_t a = hash[0], b = hash[1], c = hash[2], d = hash[3];
-    uint32_t e = hash[4], f = hash[5], g = hash[6], h = hash[7], w[16], x = b ^ c, y;
+    uint32_t e = hash[4], f = hash[5], g = hash[6], h = hash[7], x = b ^ c, y;
+    uint32_t *w = hash + 8;
     const uint32_t *k = unsbi_sha256_k;
     unsigned i;
 
@@ -2940,7 +2942,7 @@ static void unsbi_sha256_block(uint32_t hash[8], const uint8_t *block)
 #endif
 
 /* Takes the whole blocks of data[0..size); returns how many bytes that was. */
-static size_t unsbi_sha256_blocks(uint32_t hash[8], const uint8_t *data, size_t size)
+static size_t unsbi_sha256_blocks(uint32_t hash[24], const uint8_t *data, size_t size)
 {
     size_t i;
 
@@ -2951,7 +2953,7 @@ static size_t unsbi_sha256_blocks(uint32_t hash[8], const uint8_t *data, size_t 
 
 /* Pads the last `tail` bytes (< 64), which stand in `scratch` (128 bytes), and ends the hash of
  * `total` bytes. */
-static void unsbi_sha256_end(uint32_t hash[8], uint8_t *scratch, size_t tail, uint64_t total)
+static void unsbi_sha256_end(uint32_t hash[24], uint8_t *scratch, size_t tail, uint64_t total)
 {
     size_t size = tail < 56 ? 64 : 128, i;
 
@@ -2973,7 +2975,7 @@ static void unsbi_store_hash(const uint32_t hash[8], uint8_t *out)
 
 /* RFC 2104: starts the inner (pad 0x36) or outer (0x5C) hash with the padded key. `scratch` holds
  * 128 bytes and is overwritten. */
-static void unsbi_hmac_start(uint32_t hash[8], const char *key, uint8_t pad, uint8_t *scratch)
+static void unsbi_hmac_start(uint32_t hash[24], const char *key, uint8_t pad, uint8_t *scratch)
 {
     size_t size = strlen(key), i;
 
@@ -2996,7 +2998,7 @@ static void unsbi_hmac_start(uint32_t hash[8], const char *key, uint8_t pad, uin
 
 /* Ends the inner hash of `total` bytes after the key, whose last `tail` stand in `scratch`, and
  * wraps the outer one around it. */
-static void unsbi_hmac_end(uint32_t hash[8], const char *key, uint8_t *scratch, size_t tail,
+UNSBI_CALLED void unsbi_hmac_end(uint32_t hash[24], const char *key, uint8_t *scratch, size_t tail,
                            uint64_t total)
 {
     uint8_t inner[32];
@@ -3170,7 +3172,7 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
     case 't':
         return unsbi_digits(s, client->u.tx.unix_time);
     case 'g':
-        unsbi_set_source(&s->source, client->u.tx.hash, sizeof client->u.tx.hash);
+        unsbi_set_source(&s->source, client->u.tx.hash, 32);
         s->encode = unsbi_encode_hex;
         return NULL;
 #endif
@@ -5691,18 +5693,14 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
     if ((config->secret_key != NULL && config->unix_time == NULL) ||
         (config->total_timeout_ms != 0 && config->now_ms == NULL))
         return UNSB_E_NO_CLOCK;
+    if (!unsbi_is_header_safe(config->api_key, '\x7E'))
+        return UNSB_E_HEADER_BYTE;
+    if (config->host != NULL && !unsbi_is_host(config->host))
+        return UNSB_E_HOST;
     *c = *config;
     c->buffer_size = unsbi_min(c->buffer_size, UNSBI_INT_MAX); /* the most a transport is given */
     c->host = c->host != NULL ? c->host : "api.unsandbox.com";
     c->port = c->port != 0 ? c->port : 443;
-    if (!unsbi_is_header_safe(c->api_key, '\x7E')) {
-        c->transport.vtable = NULL;
-        return UNSB_E_HEADER_BYTE;
-    }
-    if (!unsbi_is_host(c->host)) {
-        c->transport.vtable = NULL;
-        return UNSB_E_HOST;
-    }
     if (c->connect_timeout_ms == 0)
         c->connect_timeout_ms = 30000;
     if (c->idle_timeout_ms == 0)
@@ -5870,7 +5868,7 @@ UNSBI_APART int unsbi_check(const unsb_client *client, const void *input, unsb_r
 
 /* Begins an operation that has passed its checks; a blocking client ends it, too. */
 static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *input,
-                       unsb_result *result, uint32_t limit_ms)
+                       unsb_result *result)
 {
     client->op = op;
     client->input = input;
@@ -5879,30 +5877,26 @@ static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *inpu
     client->flags &= UNSBI_CONNECTED;
     client->polls = client->failures = client->attempts = 0;
     client->known = false;
-    client->limit_ms = limit_ms != 0 ? limit_ms : client->config.total_timeout_ms;
+    client->limit_ms = client->config.total_timeout_ms;
     client->started_ms = unsbi_now(client);
 #if UNSB_JOBS
-    if (op->again != NULL)
+    if (op->again != NULL) {
+        client->limit_ms = client->pause_ms; /* where its caller has left it */
         unsbi_pause(client, unsbi_wait_first(client));
-    else
+    } else
 #endif
         unsbi_start_request(client);
     return client->config.nonblocking ? UNSB_PENDING : unsbi_block(client);
 }
 
-static int unsbi_begin_program(unsb_client *client, const unsbi_op *op, const unsb_program *program,
-                               unsb_result *result)
+static uint16_t unsbi_ttl(const unsb_program *program)
 {
-    int rc = unsbi_check_program(program);
-
-    if (rc != UNSB_OK)
-        return rc;
-    client->ttl_s = UNSBI_TTL_S;
 #if UNSB_SETTINGS
     if (program->ttl_s != 0)
-        client->ttl_s = program->ttl_s;
+        return program->ttl_s;
 #endif
-    return unsbi_begin(client, op, program, result, 0);
+    (void)program;
+    return UNSBI_TTL_S;
 }
 
 static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const unsb_program *program,
@@ -5918,7 +5912,12 @@ static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const un
 #endif
     if (rc == UNSB_OK && program->extra != NULL && !unsbi_is_members(program->extra))
         rc = UNSB_E_EXTRA;
-    return rc != UNSB_OK ? rc : unsbi_begin_program(client, op, program, result);
+    if (rc == UNSB_OK)
+        rc = unsbi_check_program(program);
+    if (rc != UNSB_OK)
+        return rc;
+    client->ttl_s = unsbi_ttl(program);
+    return unsbi_begin(client, op, program, result);
 }
 
 #if UNSB_RUN
@@ -5935,7 +5934,11 @@ UNSBI_CALLED int unsbi_begin_run(unsb_client *client, const unsbi_op *op,
     if (program->file_count != 0)
         return UNSB_E_ARGUMENT;
 #endif
-    return unsbi_begin_program(client, op, program, result);
+    rc = unsbi_check_program(program);
+    if (rc != UNSB_OK)
+        return rc;
+    client->ttl_s = unsbi_ttl(program);
+    return unsbi_begin(client, op, program, result);
 }
 #endif
 
@@ -5955,7 +5958,8 @@ static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *
     if (!unsbi_is_job_id(job_id))
         return UNSB_E_JOB_ID;
     memmove(result->job_id, job_id, strlen(job_id) + 1);
-    return unsbi_begin(client, op, job_id, result, limit_ms);
+    client->pause_ms = limit_ms;
+    return unsbi_begin(client, op, job_id, result);
 }
 #endif
 
@@ -5964,7 +5968,7 @@ static int unsbi_begin_list(unsb_client *client, const unsbi_op *op, unsb_result
 {
     int rc = unsbi_check(client, op, result);
 
-    return rc != UNSB_OK ? rc : unsbi_begin(client, op, NULL, result, 0);
+    return rc != UNSB_OK ? rc : unsbi_begin(client, op, NULL, result);
 }
 #endif
 
@@ -6083,7 +6087,7 @@ UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *
     if (rc != UNSB_OK)
         return rc;
     client->extra = key;
-    return unsbi_begin(client, &op, NULL, result, 0);
+    return unsbi_begin(client, &op, NULL, result);
 }
 #endif
 
@@ -6156,7 +6160,7 @@ UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_resul
         return rc;
     safe = unsbi_is_same(call->method, "GET") || unsbi_is_same(call->method, "HEAD");
     client->ttl_s = call->ttl_s != 0 ? call->ttl_s : UNSBI_TTL_S;
-    return unsbi_begin(client, &ops[call->answer][safe], call, result, 0);
+    return unsbi_begin(client, &ops[call->answer][safe], call, result);
 }
 #endif
 

@@ -35,7 +35,8 @@ trap 'exit 130' INT TERM HUP
             "test -e /usr/include/newlib/string.h" libnewlib-arm-none-eabi \
             "command -v riscv64-unknown-elf-gcc" gcc-riscv64-unknown-elf \
             "test -e /usr/lib/picolibc/riscv64-unknown-elf/lib/libc.a" picolibc-riscv64-unknown-elf \
-            "command -v avr-gcc" gcc-avr "test -e /usr/lib/avr/include/string.h" avr-libc
+            "command -v avr-gcc" gcc-avr "test -e /usr/lib/avr/include/string.h" avr-libc \
+            "command -v xtensa-lx106-elf-gcc" gcc-xtensa-lx106
     esac
     case $command in all|instructions|growth)
         need "to count instructions" "command -v valgrind" valgrind

@@ -5,6 +5,7 @@ import subprocess
 from concurrent import futures
 
 FLAGS = ['-Os', '-gdwarf-4', '-ffunction-sections', '-fdata-sections']
+FREESTANDING = os.path.join(os.path.dirname(__file__), '../compile/freestanding')
 # target: (name, compiler, its flags, the linker's). Code must not lie at 0, where the line numbers of
 # what the linker left out point to.
 TARGETS = {
@@ -16,6 +17,9 @@ TARGETS = {
                 ['-march=rv32imc', '-mabi=ilp32', '--specs=picolibc.specs'],
                 ['-Wl,--defsym=__flash=0x80000000,--defsym=__flash_size=0x100000,'
                  '--defsym=__ram=0x90000000,--defsym=__ram_size=0x100000']),
+    'lx106': ('Xtensa (ESP8266)', 'xtensa-lx106-elf-gcc',
+              ['-mlongcalls', '-ffreestanding', '-isystem', FREESTANDING],
+              ['-nostdlib', '-Wl,--unresolved-symbols=ignore-all', '-Wl,-Ttext=0x8000']),
     'avr6': ('AVR atmega2560', 'avr-gcc', ['-mmcu=atmega2560'], ['-Wl,-Ttext=0x8000']),
 }
 OPTIONS = {  # of the programs that use a client
@@ -70,7 +74,7 @@ FILES = {
         'limits', 'time')),
 }
 INPUT = re.compile(r'^ (\.\S+)\s+0x([0-9a-f]+)\s+0x([0-9a-f]+) (\S.*)$', re.M)
-KEPT = re.compile(r'^\.(text|rodata|srodata|progmem|data|sdata)\b')
+KEPT = re.compile(r'^\.(text|literal|rodata|srodata|progmem|data|sdata)\b')
 
 
 def run(command, **more):
@@ -103,8 +107,9 @@ class Linked:
         return sum(s for _, _, s, o in self.inputs if o in objects)
 
     def constants_in_ram(self, objects):
-        """AVR's compilers copy constants to RAM, as flash is another address space there."""
-        kinds = ('.data', '.rodata') if 'avr' in self.target else ('.data', '.sdata')
+        """AVR's compilers copy constants to RAM, as flash is another address space there; on an
+        ESP8266, whose flash is read by words alone, linker scripts do."""
+        kinds = ('.data', '.rodata') if self.target in ('avr6', 'lx106') else ('.data', '.sdata')
         return sum(s for n, _, s, o in self.inputs if o in objects and n.startswith(kinds))
 
     def helpers(self, objects):

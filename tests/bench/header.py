@@ -5,7 +5,8 @@ import bisect
 import re
 
 TAG = re.compile(r'^ \* >>([a-z0-9-]+)')
-FUNCTION = re.compile(r'^(?:static|UNSB_API)\b[^;{}=]*?\b(unsbi?_\w+)\s*\(([^;{}]*?)\)\s*(\{|;)', re.M)
+STARTS = r'^(?:static|UNSB_API|UNSBI_APART|UNSBI_CALLED)\b'  # of a definition
+FUNCTION = re.compile(STARTS + r'[^;{}=]*?\b(unsbi?_\w+)\s*\(([^;{}]*?)\)\s*(\{|;)', re.M)
 POINTER = re.compile(r'\(\*(\w+)\)\(([^;]*?)\);')
 
 
@@ -47,7 +48,7 @@ class Header:
 
     def section_of(self, name):
         """Of the definition of a function or of constant data; None if there is none."""
-        pattern = re.compile(r'^(?:static|UNSB_API)\b[^;{}]*?\b%s\b\s*(?:\([^;{}]*\)\s*\{|\[[^;]*?=|=)'
+        pattern = re.compile(STARTS + r'[^;{}]*?\b%s\b\s*(?:\([^;{}]*\)\s*\{|\[[^;]*?=|=)'
                              % re.escape(name), re.M)
         match = pattern.search(self.private) or \
             re.search(r'^ +static const\b[^;{}=]*\b%s\b' % re.escape(name), self.private, re.M)

@@ -281,7 +281,7 @@ static void test_sha256(void **state)
         {"aaaaaaaaaaaaaaaaaaaaaaaaa", 40, 0x41EDECE4u, 0xB9737EA3u},
     };
     uint8_t block[128];
-    uint32_t hash[8];
+    uint32_t hash[24];
     size_t i, k, size, filled, total;
 
     (void)state;

@@ -9,7 +9,7 @@ static const uint8_t sizes[] = {0, 1, 55, 56, 63, 64, 65, 127, 128, 130};
 void sha256_blocks(void)
 {
     size_t i, size, n;
-    uint32_t hash[8];
+    uint32_t hash[24];
 
     for (i = 0; i < sizeof sizes; i++) {
         size = sizes[i];
@@ -21,7 +21,7 @@ void sha256_blocks(void)
 /* FIPS 180-4 section 5.1.1: what is hashed last is what was left, a bit, zeros, and the length. */
 void sha256_end(void)
 {
-    uint32_t hash[8];
+    uint32_t hash[24];
     uint64_t total;
     size_t tail, size, i, j;
 
@@ -46,7 +46,7 @@ void sha256_end(void)
 void sha256_hmac(void)
 {
     size_t size, i, j;
-    uint32_t hash[8];
+    uint32_t hash[24];
     uint64_t total;
 
     for (i = 0; i < sizeof sizes; i++) {

@@ -464,7 +464,7 @@ static inline void service_stop(service *s)
  * ====================================================================== */
 
 typedef struct sha {
-    uint32_t hash[8];
+    uint32_t hash[24];
     uint8_t block[128];
     size_t have;
     uint64_t total;

@@ -30,7 +30,7 @@ static void digest(const uint8_t *message, size_t size, size_t step, uint8_t out
 {
     const uint8_t *data = (const uint8_t *)guard_put(&data_guard, message, size);
     uint8_t *scratch = guard_room(&scratch_guard, 128);
-    uint32_t hash[8];
+    uint32_t hash[24];
     size_t at = 0;
 
     memset(scratch, 0xEE, 128);
@@ -52,7 +52,7 @@ static void hmac(const char *key, const uint8_t *message, size_t size, uint8_t o
 {
     const char *guarded = guard_put(&data_guard, key, strlen(key) + 1);
     uint8_t *scratch = guard_room(&scratch_guard, 128);
-    uint32_t hash[8];
+    uint32_t hash[24];
     size_t at;
 
     memset(scratch, 0xEE, 128);
@@ -145,7 +145,7 @@ static void test_published(void **unused)
 static void test_million(void **unused)
 {
     uint8_t block[64], scratch[128], out[32];
-    uint32_t hash[8];
+    uint32_t hash[24];
     unsigned i;
 
     (void)unused;
@@ -194,7 +194,7 @@ static const uint32_t lengths[] = {
 static void test_lengths(void **unused)
 {
     uint8_t all[COUNT(lengths) * 32], message[256], scratch[128], out[32];
-    uint32_t first, hash[8];
+    uint32_t first, hash[24];
     size_t n, step, at;
 
     (void)unused;
@@ -228,7 +228,7 @@ static void test_padding(void **unused)
     for (i = 0; i < COUNT(totals); i++)
         for (tail = 0; tail < 64; tail++) {
             uint8_t scratch[128], expected[128];
-            uint32_t hash[8];
+            uint32_t hash[24];
             size_t size = tail + 9 <= 64 ? 64 : 128;
             uint64_t bits = totals[i] * 8;
             memset(scratch, 0x77, sizeof scratch);
@@ -288,7 +288,7 @@ static void test_key_lengths(void **unused)
 {
     static const size_t sizes[] = {0, 1, 55, 56, 63, 64, 65, 200};
     uint8_t message[256], pending[64], scratch[128], out[32];
-    uint32_t hash[8];
+    uint32_t hash[24];
     size_t n, i, kept = 0;
     uint64_t total = 0;
 
@@ -319,7 +319,7 @@ static void test_key_lengths(void **unused)
 static void test_different_pads_differ(void **unused)
 {
     uint8_t scratch[128];
-    uint32_t inner[8], outer[8];
+    uint32_t inner[24], outer[24];
 
     (void)unused;
     unsbi_hmac_start(inner, "key", 0x36, scratch);
