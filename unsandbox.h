@@ -3221,7 +3221,6 @@ static const char unsbi_execute_template[] =
 static const char *unsbi_program_field(const unsb_client *client, unsbi_segment *s, char code)
 {
     const unsb_program *program = (const unsb_program *)client->input;
-    const char *text = "";
 #if UNSB_SETTINGS || UNSB_FILES
     size_t item = client->u.tx.item;
 #endif
@@ -3236,15 +3235,11 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
         return NULL;
 #if UNSB_SETTINGS || UNSB_FILES
     case 'S': /* between the items of a list */
-        if (item != 0)
-            text = ",";
-        break;
+        return item != 0 ? "," : "";
 #endif
 #if UNSB_SETTINGS
     case 'E':
-        if (item < program->env_count)
-            text = "E";
-        break;
+        return item < program->env_count ? "E" : "";
     case 'N':
         s->encode = unsbi_encode_json;
         return program->env[item].name;
@@ -3252,51 +3247,36 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
         s->encode = unsbi_encode_json;
         return program->env[item].value;
     case 'M':
-        if (program->network != UNSB_NETWORK_DEFAULT)
-            text = program->network == UNSB_NETWORK_ZEROTRUST ? "zerotrust" : "semitrusted";
-        break;
+        if (program->network == UNSB_NETWORK_DEFAULT)
+            return "";
+        return program->network == UNSB_NETWORK_ZEROTRUST ? "zerotrust" : "semitrusted";
     case 'T':
-        if (program->ttl_s != 0)
-            text = unsbi_digits(s, program->ttl_s);
-        break;
+        return program->ttl_s != 0 ? unsbi_digits(s, program->ttl_s) : "";
     case 'U':
-        if (program->vcpu > 1)
-            text = unsbi_digits(s, program->vcpu);
-        break;
+        return program->vcpu > 1 ? unsbi_digits(s, program->vcpu) : "";
 #endif
     case 'X':
-        if (program->extra != NULL)
-            text = program->extra;
-        break;
+        return program->extra != NULL ? program->extra : "";
 #if UNSB_ARTIFACTS
     case 'A':
-        if (program->return_artifact)
-            text = "true";
-        break;
+        return program->return_artifact ? "true" : "";
     case 'W':
-        if (program->return_wasm_artifact)
-            text = "true";
-        break;
+        return program->return_wasm_artifact ? "true" : "";
 #endif
 #if UNSB_FILES
     case 'F':
-        if (item < program->file_count)
-            text = "F";
-        break;
+        return item < program->file_count ? "F" : "";
     case 'G':
         s->encode = unsbi_encode_json;
-        if (program->files[item].name != NULL)
-            text = program->files[item].name;
-        break;
+        return program->files[item].name != NULL ? program->files[item].name : "";
     case 'D':
         s->encode = unsbi_encode_base64;
         s->source = program->files[item].source;
         return NULL;
 #endif
     default:
-        break;
+        return "";
     }
-    return text;
 }
 
 #if UNSB_RUN
@@ -3462,76 +3442,100 @@ static int unsbi_put(unsb_client *client, const unsbi_segment *s)
     return UNSB_OK;
 }
 
+/* Writes literal text, as far as there is room. Returns where it stopped. */
+static const char *unsbi_put_text(unsb_client *client, const char *t)
+{
+    char *buffer = client->config.buffer;
+    size_t size = client->config.buffer_size, end = client->end;
+
+    while (end < size && *t != '%' && *t != '\0')
+        buffer[end++] = *t++;
+    client->end = end;
+    return t;
+}
+
+/* Behind the %) of the %( at `t`. */
+static const char *unsbi_group_end(const char *t)
+{
+    int depth = 0;
+
+    do {
+        while (*t != '%')
+            t++;
+        if (t[1] == '(')
+            depth++;
+        if (t[1] == ')')
+            depth--;
+        t += 2;
+    } while (depth != 0);
+    return t;
+}
+
+/* What stands at a '%': *t advances behind it, or to where it goes on. */
+static int unsbi_put_field(unsb_client *client, const char **t)
+{
+    const char *p = *t;
+    unsbi_segment s;
+    int rc = UNSB_OK;
+
+    if (p[1] == ')' || p[1] == '[') {
+        p += 2;
+    } else if (p[1] == '(') {
+        unsbi_find_segment(client, p[2], &s);
+        p = s.source.size != 0 ? p + 3 : unsbi_group_end(p);
+    } else if (p[1] == ']') {
+        client->u.tx.item++;
+        unsbi_find_segment(client, p[2], &s);
+        if (s.source.size != 0) {
+            while (p[0] != '%' || p[1] != '[')
+                p--;
+        } else {
+            client->u.tx.item = 0;
+            p += 3;
+        }
+    } else {
+        unsbi_find_segment(client, p[1], &s);
+        rc = unsbi_put(client, &s);
+        if (rc == UNSB_OK) {
+            client->u.tx.offset = 0;
+            p += 2;
+        }
+    }
+    *t = p;
+    return rc;
+}
+
 /* Fills the I/O buffer from client->end on: with what is measured and signed, or with what is sent.
  * Returns UNSB_PENDING while there is more. */
 static int unsbi_fill(unsb_client *client, bool measure)
 {
-    char *buffer = client->config.buffer;
-    size_t size = client->config.buffer_size, start = client->end; /* of the body */
-    int rc = UNSB_OK, depth = 0;
+    size_t start = client->end; /* of the body */
+    int rc = UNSB_OK;
     unsb_size body;
 
     while (rc == UNSB_OK && client->v.tx.part != UNSBI_ALL_WRITTEN) {
         const char *base = unsbi_template(client, measure), *t = base + client->v.tx.at;
-        size_t end = client->end;
-        unsbi_segment s;
 #ifdef UNSB_TRACE
-        size_t began = end;
+        size_t began = client->end;
+        char code = *t == '%' ? t[1] : '\0';
 #endif
 
-        while (end < size && *t != '%' && *t != '\0')
-            buffer[end++] = *t++;
-        client->end = end;
-#ifdef UNSB_TRACE
-        if (!measure)
-            unsbi_trace_head(client, 0, began);
-#endif
-        if (*t == '\0') {
+        if (*t == '%') {
+            rc = unsbi_put_field(client, &t);
+        } else if (*t != '\0') {
+            t = unsbi_put_text(client, t);
+            if (*t != '%' && *t != '\0')
+                rc = UNSB_PENDING;
+        } else {
             client->v.tx.part++;
             t = base;
             if (client->v.tx.part == UNSBI_BODY)
                 start = client->end;
-        } else if (*t != '%') {
-            rc = UNSB_PENDING;
-        } else if (t[1] == ')' || t[1] == '[') {
-            t += 2;
-        } else if (t[1] == '(') {
-            unsbi_find_segment(client, t[2], &s);
-            if (s.source.size != 0) {
-                t += 3;
-            } else {
-                do {
-                    while (*t != '%')
-                        t++;
-                    if (t[1] == '(')
-                        depth++;
-                    if (t[1] == ')')
-                        depth--;
-                    t += 2;
-                } while (depth != 0);
-            }
-        } else if (t[1] == ']') {
-            client->u.tx.item++;
-            unsbi_find_segment(client, t[2], &s);
-            if (s.source.size != 0) {
-                while (t[0] != '%' || t[1] != '[')
-                    t--;
-            } else {
-                client->u.tx.item = 0;
-                t += 3;
-            }
-        } else {
-            unsbi_find_segment(client, t[1], &s);
-            rc = unsbi_put(client, &s);
-#ifdef UNSB_TRACE
-            if (!measure)
-                unsbi_trace_head(client, t[1], end);
-#endif
-            if (rc == UNSB_OK) {
-                client->u.tx.offset = 0;
-                t += 2;
-            }
         }
+#ifdef UNSB_TRACE
+        if (!measure)
+            unsbi_trace_head(client, code, began);
+#endif
         client->v.tx.at = (uint16_t)(t - base);
     }
     if (client->state == UNSBI_IDLE) /* a source has stopped the operation */
@@ -3762,80 +3766,134 @@ UNSBI_CALLED int unsbi_http_text(unsb_http *h, uint8_t c)
     return UNSB_PENDING;
 }
 
-static int unsbi_http_byte(unsb_http *h, uint8_t c)
+/* The states of the decoder. Each takes a byte; UNSB_OK: it changed the state, to a text's or a
+ * name's, and the byte belongs to that. */
+
+/* RFC 9112 section 4: a status line, up to what follows the status. */
+static int unsbi_http_status(unsb_http *h, uint8_t c)
 {
     static const char pattern[] = "HTTP/1.0 000"; /* 0: a digit */
-    uint8_t at, v;
+    uint8_t at = h->digits++, v;
+
+    if (at == sizeof pattern - 1) {
+        /* the space belongs to the reason phrase, and both are often left out */
+        h->state = UNSBI_HTTP_REASON;
+        if (h->status < 100 || (c != ' ' && c != '\r' && c != '\n'))
+            return UNSB_E_HTTP;
+        return UNSB_OK;
+    }
+    if (at == 0 && (c == '\r' || c == '\n')) { /* section 2.2 has it of requests: empty lines */
+        h->digits = 0;
+        return UNSB_PENDING;
+    }
+    v = (uint8_t)(c - (uint8_t)pattern[at]);
+    if (v > (pattern[at] == '0' ? 9 : 0))
+        return UNSB_E_HTTP;
+    if (at == 7 && v == 0)
+        h->flags |= UNSB_HTTP_1_0;
+    if (at > 8)
+        h->status = (uint16_t)(h->status * 10u + v);
+    return UNSB_PENDING;
+}
+
+static int unsbi_http_name(unsb_http *h, uint8_t c)
+{
+    if (c == ':') {
+        h->field = unsbi_find(unsbi_http_fields, h->token, h->length, 0x20);
+        h->state = h->field == UNSBI_NO_WORD ? UNSBI_HTTP_SKIP : UNSBI_HTTP_VALUE;
+        unsbi_http_element_start(h);
+        return UNSB_PENDING;
+    }
+    if (!unsbi_is_token_char(c)) /* section 5.1: not even white space before the colon */
+        return UNSB_E_HTTP;
+    unsbi_http_letter(h, c);
+    return UNSB_PENDING;
+}
+
+/* The first byte of a line after the status line's. */
+static int unsbi_http_line(unsb_http *h, uint8_t c)
+{
+    bool in_head = (h->flags & UNSB_HTTP_BODY) == 0;
+
+    if (!in_head) { /* section 7.1.2: trailers may be discarded */
+        h->state = UNSBI_HTTP_SKIP;
+    } else if (c == ' ' || c == '\t') {
+        if (h->field == UNSBI_FIELD_NONE)
+            return UNSB_E_HTTP;
+        h->state = h->field < UNSBI_FIELD_NONE ? UNSBI_HTTP_VALUE : UNSBI_HTTP_SKIP;
+        return UNSB_OK;
+    } else if (unsbi_http_field_over(h) < 0) {
+        return UNSB_E_HTTP;
+    }
+    if (c == '\r') {
+        h->state = UNSBI_HTTP_HEAD_LF;
+        return UNSB_PENDING;
+    }
+    if (!in_head)
+        return UNSB_OK;
+    if (c == '\n')
+        return unsbi_http_head_over(h);
+    h->length = 0;
+    h->state = UNSBI_HTTP_NAME;
+    return c == ':' ? UNSB_E_HTTP : UNSB_OK;
+}
+
+static int unsbi_http_chunk_size(unsb_http *h, uint8_t c)
+{
+    uint8_t v = unsbi_hex_value(c);
+
+    if (v < 16 && !h->spaced)
+        return unsbi_http_digit(h, 16, v) ? UNSB_PENDING : UNSB_E_RESPONSE_SIZE;
+    if (h->digits == 0)
+        return UNSB_E_HTTP;
+    h->spaced = true;
+    if (c == ' ' || c == '\t')
+        return UNSB_PENDING;
+    h->state = UNSBI_HTTP_CHUNK_EXT;
+    return c == ';' || c == '\r' ? UNSB_OK : UNSB_E_HTTP;
+}
+
+/* What follows a CR. */
+static int unsbi_http_lf(unsb_http *h, uint8_t c)
+{
+    uint8_t state = h->state;
+
+    if (c != '\n')
+        return UNSB_E_HTTP;
+    if (state == UNSBI_HTTP_HEAD_LF) {
+        if ((h->flags & UNSB_HTTP_BODY) == 0)
+            return unsbi_http_head_over(h);
+        h->state = UNSBI_HTTP_OVER;
+    } else if (state == UNSBI_HTTP_CHUNK_END_LF) {
+        h->state = UNSBI_HTTP_CHUNK_SIZE;
+        h->head_size = 0;
+    } else {
+        h->state = UNSBI_HTTP_LINE;
+        if (state == UNSBI_HTTP_CHUNK_LF) {
+            h->remaining = h->number;
+            unsbi_http_element_start(h);
+            if (h->remaining != 0) {
+                h->state = UNSBI_HTTP_CHUNK_DATA;
+                h->head_size = 0;
+            }
+        }
+    }
+    return UNSB_PENDING;
+}
+
+static int unsbi_http_byte(unsb_http *h, uint8_t c)
+{
+    int rc = UNSB_OK;
 
     switch (h->state) {
     case UNSBI_HTTP_STATUS:
-        at = h->digits++;
-        if (at == sizeof pattern - 1) {
-            /* section 4: the space belongs to the reason phrase, and both are often left out */
-            h->state = UNSBI_HTTP_REASON;
-            if (h->status < 100 || (c != ' ' && c != '\r' && c != '\n'))
-                return UNSB_E_HTTP;
-            break;
-        }
-        if (at == 0 && (c == '\r' || c == '\n')) { /* section 2.2 has it of requests: empty lines */
-            h->digits = 0;
-            return UNSB_PENDING;
-        }
-        v = (uint8_t)(c - (uint8_t)pattern[at]);
-        if (v > (pattern[at] == '0' ? 9 : 0))
-            return UNSB_E_HTTP;
-        if (at == 7 && v == 0)
-            h->flags |= UNSB_HTTP_1_0;
-        if (at > 8)
-            h->status = (uint16_t)(h->status * 10u + v);
-        return UNSB_PENDING;
+        rc = unsbi_http_status(h, c);
+        break;
     case UNSBI_HTTP_LINE:
-        if ((h->flags & UNSB_HTTP_BODY) != 0) { /* section 7.1.2: trailers may be discarded */
-            h->state = UNSBI_HTTP_SKIP;
-        } else if (c == ' ' || c == '\t') {
-            if (h->field == UNSBI_FIELD_NONE)
-                return UNSB_E_HTTP;
-            h->state = h->field < UNSBI_FIELD_NONE ? UNSBI_HTTP_VALUE : UNSBI_HTTP_SKIP;
-            break;
-        } else if (unsbi_http_field_over(h) < 0) {
-            return UNSB_E_HTTP;
-        }
-        if (c == '\r') {
-            h->state = UNSBI_HTTP_HEAD_LF;
-            return UNSB_PENDING;
-        }
-        if ((h->flags & UNSB_HTTP_BODY) != 0)
-            break;
-        if (c == '\n')
-            return unsbi_http_head_over(h);
-        h->length = 0;
-        h->state = UNSBI_HTTP_NAME;
-        if (c == ':')
-            return UNSB_E_HTTP;
-        /* fall through */
-    case UNSBI_HTTP_NAME:
-        if (c == ':') {
-            h->field = unsbi_find(unsbi_http_fields, h->token, h->length, 0x20);
-            h->state = h->field == UNSBI_NO_WORD ? UNSBI_HTTP_SKIP : UNSBI_HTTP_VALUE;
-            unsbi_http_element_start(h);
-            return UNSB_PENDING;
-        }
-        if (!unsbi_is_token_char(c)) /* section 5.1: not even white space before the colon */
-            return UNSB_E_HTTP;
-        unsbi_http_letter(h, c);
-        return UNSB_PENDING;
+        rc = unsbi_http_line(h, c);
+        break;
     case UNSBI_HTTP_CHUNK_SIZE:
-        v = unsbi_hex_value(c);
-        if (v < 16 && !h->spaced)
-            return unsbi_http_digit(h, 16, v) ? UNSB_PENDING : UNSB_E_RESPONSE_SIZE;
-        if (h->digits == 0)
-            return UNSB_E_HTTP;
-        h->spaced = true;
-        if (c == ' ' || c == '\t')
-            return UNSB_PENDING;
-        h->state = UNSBI_HTTP_CHUNK_EXT;
-        if (c != ';' && c != '\r')
-            return UNSB_E_HTTP;
+        rc = unsbi_http_chunk_size(h, c);
         break;
     case UNSBI_HTTP_CHUNK_END_CR:
         h->state = UNSBI_HTTP_CHUNK_END_LF;
@@ -3844,32 +3902,13 @@ static int unsbi_http_byte(unsb_http *h, uint8_t c)
     case UNSBI_HTTP_HEAD_LF:
     case UNSBI_HTTP_CHUNK_LF:
     case UNSBI_HTTP_CHUNK_END_LF:
-        if (c != '\n')
-            return UNSB_E_HTTP;
-        if (h->state == UNSBI_HTTP_HEAD_LF) {
-            if ((h->flags & UNSB_HTTP_BODY) == 0)
-                return unsbi_http_head_over(h);
-            h->state = UNSBI_HTTP_OVER;
-        } else if (h->state == UNSBI_HTTP_CHUNK_END_LF) {
-            h->state = UNSBI_HTTP_CHUNK_SIZE;
-            h->head_size = 0;
-        } else {
-            v = h->state;
-            h->state = UNSBI_HTTP_LINE;
-            if (v == UNSBI_HTTP_CHUNK_LF) {
-                h->remaining = h->number;
-                unsbi_http_element_start(h);
-                if (h->remaining != 0) {
-                    h->state = UNSBI_HTTP_CHUNK_DATA;
-                    h->head_size = 0;
-                }
-            }
-        }
-        return UNSB_PENDING;
+        return unsbi_http_lf(h, c);
     default:
         break;
     }
-    return unsbi_http_text(h, c);
+    if (rc != UNSB_OK)
+        return rc;
+    return h->state == UNSBI_HTTP_NAME ? unsbi_http_name(h, c) : unsbi_http_text(h, c);
 }
 
 #if !UNSB_SMALL
