@@ -1,5 +1,13 @@
-"""Writes the fuzzers' first inputs into a directory: python3 fuzz/seeds.py DIRECTORY"""
+"""The fuzzers' first inputs, and the corpora as text.
+
+    python3 fuzz/seeds.py seeds TARGET DIRECTORY   writes the inputs below
+    python3 fuzz/seeds.py unpack FILE DIRECTORY    writes those of a corpus, if there is one
+    python3 fuzz/seeds.py pack FILE FIRST SECOND   makes a corpus: what the directory FIRST has, then
+                                                   what SECOND has, the shortest first, up to LIMIT
+
+A corpus has one input a line, in base64."""
 import base64
+import hashlib
 import json
 import os
 import sys
@@ -72,6 +80,44 @@ SEEDS = {
     "diff_base64": bytes([2, 0, 0]) + base64.b64encode(bytes(range(200))),
 }
 
-for name, content in SEEDS.items():
-    with open(os.path.join(sys.argv[1], name), "wb") as file:
+LIMIT = 20000
+
+
+def write(directory, name, content):
+    with open(os.path.join(directory, name), "wb") as file:
         file.write(content)
+
+
+def seeds(target, directory):
+    for name, content in SEEDS.items():
+        if name.split("_")[0] == target:
+            write(directory, name, content)
+
+
+def unpack(path, directory):
+    if os.path.exists(path):
+        with open(path, encoding="ascii") as file:
+            for line in file:
+                content = base64.b64decode(line, validate=False)
+                write(directory, "corpus_" + hashlib.sha1(content).hexdigest(), content)
+
+
+def pack(path, first, second):
+    size, all_inputs, lines = 0, set(), []
+    for directory in first, second:
+        inputs = set()
+        for name in os.listdir(directory):
+            with open(os.path.join(directory, name), "rb") as file:
+                inputs.add(file.read())
+        for content in sorted(inputs - all_inputs, key=lambda content: (len(content), content)):
+            line = base64.b64encode(content).decode() + "\n"
+            if size + len(line) <= LIMIT:
+                lines.append(line)
+                size += len(line)
+        all_inputs |= inputs
+    with open(path, "w", encoding="ascii") as file:
+        file.writelines(sorted(lines, key=lambda line: (len(line), line)))
+    print("%d of %d inputs, %d bytes" % (len(lines), len(all_inputs), size))
+
+
+{"seeds": seeds, "unpack": unpack, "pack": pack}[sys.argv[1]](*sys.argv[2:])
