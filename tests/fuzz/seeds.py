@@ -3,7 +3,8 @@
     python3 fuzz/seeds.py seeds TARGET DIRECTORY   writes the inputs below
     python3 fuzz/seeds.py unpack FILE DIRECTORY    writes those of a corpus, if there is one
     python3 fuzz/seeds.py pack FILE FIRST SECOND   makes a corpus: what the directory FIRST has, then
-                                                   what SECOND has, the shortest first, up to LIMIT
+                                                   what SECOND has, the shortest first, as long as
+                                                   it has no more than the bytes of LIMITS
 
 A corpus has one input a line, in base64."""
 import base64
@@ -80,7 +81,7 @@ SEEDS = {
     "diff_base64": bytes([2, 0, 0]) + base64.b64encode(bytes(range(200))),
 }
 
-LIMIT = 20000
+LIMITS = 60000, 20000
 
 
 def write(directory, name, content):
@@ -104,14 +105,14 @@ def unpack(path, directory):
 
 def pack(path, first, second):
     size, all_inputs, lines = 0, set(), []
-    for directory in first, second:
+    for directory, limit in zip((first, second), LIMITS):
         inputs = set()
         for name in os.listdir(directory):
             with open(os.path.join(directory, name), "rb") as file:
                 inputs.add(file.read())
         for content in sorted(inputs - all_inputs, key=lambda content: (len(content), content)):
             line = base64.b64encode(content).decode() + "\n"
-            if size + len(line) <= LIMIT:
+            if size + len(line) <= limit:
                 lines.append(line)
                 size += len(line)
         all_inputs |= inputs
