@@ -6,10 +6,12 @@
 #include "unsandbox.h"
 
 /* ---- JSON: "+" and the document, written anew, or "-" and why it was refused ----
- * An object is {"o":[key, value ...]}, in order and with members that are there twice, a whole number
- * {"i":N} if 64 bits hold it, any other {"n":"-12e-3"} without needless zeros; with "~" where digits
- * or part of the exponent were dropped; with a "d", the double's bits, where it must be the nearest
- * one. A byte that is not of UTF-8 is the code unit U+DC00 + byte, as Python has it. */
+ * An object is {"o":[key, value ...]}, in order and with members that are there twice. A whole
+ * number is {"i":N} if 64 bits hold it, any other {"n":"-12e-3"} without needless zeros; with "~"
+ * where digits or part of the exponent were dropped; with a "d", the double's bits, where it must
+ * be the nearest one. A byte that is not of UTF-8 is the code unit U+DC00 + byte, as in Python.
+ * With BATCH_SKIP the values of keys that begin with a to h, and containers on the third level, are
+ * passed over: "~". */
 
 static char *text, *line;
 static size_t text_size, line_size, line_room;
@@ -111,11 +113,12 @@ static void put_number(const unsb_json_reader *r)
 /* Where the writing stands: `began` says whether a comma comes before the next value. */
 static unsigned json_depth;
 static char json_kind[UNSB_JSON_DEPTH + 1];
-static int json_began;
+static int json_began, json_skips;
 
-static void put_event(const unsb_json_reader *r, int event)
+static void put_event(unsb_json_reader *r, int event)
 {
     static const char *const literals[] = {"false", "true", "null"};
+    int skip = 0;
 
     if (event == UNSB_JSON_OBJECT_END || event == UNSB_JSON_ARRAY_END) {
         batch_check(json_depth > 0 && json_kind[json_depth - 1] ==
@@ -128,13 +131,19 @@ static void put_event(const unsb_json_reader *r, int event)
         text_size += r->text_size;
         if (r->partial)
             return;
+        skip = json_skips && event == UNSB_JSON_KEY && text_size != 0 && text[0] >= 'a' &&
+               text[0] <= 'h';
         put(json_began ? "," : "");
         put_text();
+        put(skip ? ",\"~\"" : "");
         json_began = 1;
     } else {
         put(json_began ? "," : "");
         json_began = 1;
-        if (event == UNSB_JSON_OBJECT_BEGIN || event == UNSB_JSON_ARRAY_BEGIN) {
+        skip = json_skips && event <= UNSB_JSON_ARRAY_END && json_depth == 2;
+        if (skip) {
+            put("\"~\"");
+        } else if (event == UNSB_JSON_OBJECT_BEGIN || event == UNSB_JSON_ARRAY_BEGIN) {
             batch_check(json_depth < UNSB_JSON_DEPTH, "too deep");
             json_kind[json_depth++] = event == UNSB_JSON_OBJECT_BEGIN ? '{' : '[';
             put(event == UNSB_JSON_OBJECT_BEGIN ? "{\"o\":[" : "[");
@@ -145,6 +154,8 @@ static void put_event(const unsb_json_reader *r, int event)
             put("%s", literals[event - UNSB_JSON_FALSE]);
         }
     }
+    if (skip)
+        unsb_json_skip(r);
     batch_check(r->depth == json_depth, "another depth");
 }
 
@@ -159,6 +170,7 @@ static void json_case(char *data, size_t size, int way)
     text_size = line_size = 0;
     json_depth = 0;
     json_began = 0;
+    json_skips = (way & BATCH_SKIP) != 0;
     unsb_json_reader_init(&reader);
     reader.lenient = (way & BATCH_OPTION) != 0;
     do {
@@ -179,7 +191,8 @@ static void json_case(char *data, size_t size, int way)
              : rc == UNSB_E_JSON_UTF8 ? "-utf8" : "-?");
 }
 
-/* ---- HTTP: as batch_print() has it, "~" if it breaks off, or "-" and why it was refused ---- */
+/* ---- HTTP: as batch_print() has it, and Retry-After ("-": none came); "~" if it breaks off, or
+ * "-" and why it was refused ---- */
 
 static void http_case(char *data, size_t size, int way)
 {
@@ -204,11 +217,16 @@ static void http_case(char *data, size_t size, int way)
                 : (http.flags & UNSB_HTTP_CHUNKED) != 0 ? 'c'
                 : (http.flags & UNSB_HTTP_LENGTH) != 0  ? 'l'
                                                         : 'e';
-    if (rc == UNSB_OK)
+    if (rc == UNSB_OK) {
         batch_print(&r);
-    else
+        if ((http.flags & UNSB_HTTP_RETRY_AFTER) != 0)
+            printf(" %lu\n", (unsigned long)http.retry_after_s);
+        else
+            puts(" -");
+    } else {
         puts(rc == UNSB_E_TRUNCATED ? "~" : rc == UNSB_E_HTTP ? "-http"
              : rc == UNSB_E_HEAD_SIZE ? "-head_size" : rc == UNSB_E_RESPONSE_SIZE ? "-size" : "-?");
+    }
 }
 
 /* ---- base64: "+" and the bytes in hexadecimal, or "-" ---- */

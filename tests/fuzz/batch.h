@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_PIECE 0x7F  /* of the byte: feed so many bytes at a time; 0: all at once */
+#define BATCH_PIECE 0x3F  /* of the byte: feed so many bytes at a time; 0: all at once */
+#define BATCH_SKIP 0x40   /* JSON: pass some values over */
 #define BATCH_OPTION 0x80 /* JSON: lenient; HTTP: the request was HEAD */
 
 static void batch_check(int good, const char *what)
@@ -19,7 +20,7 @@ static void batch_check(int good, const char *what)
     }
 }
 
-/* Calls `one` with each case, in memory of its own size, so that a sanitizer sees what is beyond. */
+/* Calls `one` with each case, in memory of its own size: a sanitizer sees what is beyond. */
 static int batch_run(const char *path, void (*one)(char *data, size_t size, int way))
 {
     FILE *file = fopen(path, "rb");
@@ -59,10 +60,10 @@ static void batch_body(batch_response *r, const char *data, size_t size)
     r->size += size;
 }
 
-/* "+" is a whole response. */
+/* "+" is a whole response; the line goes on. */
 static void batch_print(const batch_response *r)
 {
-    printf("+ %d %c %d %lu %lu %08lx\n", r->status, r->framing, r->close, (unsigned long)r->end,
+    printf("+ %d %c %d %lu %lu %08lx", r->status, r->framing, r->close, (unsigned long)r->end,
            (unsigned long)r->size, (unsigned long)(r->size != 0 ? r->sum : 0));
 }
 

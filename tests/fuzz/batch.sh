@@ -26,10 +26,11 @@ if batch_build batch fuzz/batch.c && batch_build batch_small -DUNSB_SMALL=1 fuzz
     gcc -O2 -w -DLLHTTP_STRICT_MODE=1 -c -o "$WORK/llhttp.o" -I/usr/share/include/llhttp \
         /usr/share/llhttp/llhttp.c >>"$WORK/build.log" 2>&1 &&
     batch_build batch_llhttp -isystem /usr/share/include/llhttp fuzz/batch_llhttp.c \
-        -DLLHTTP_STRICT_MODE=1 "$WORK/llhttp.o" /usr/share/llhttp/api.c /usr/share/llhttp/http.c; then
+        -DLLHTTP_STRICT_MODE=1 "$WORK/llhttp.o" /usr/share/llhttp/api.c \
+        /usr/share/llhttp/http.c; then
     batch_compare base64 100000
-    batch_compare json "${UNSB_BATCH:-300000}"
-    batch_compare http "${UNSB_BATCH:-200000}"
+    batch_compare json "${UNSB_BATCH:-600000}"
+    batch_compare http "${UNSB_BATCH:-400000}"
 else
     { echo "not ok - the build"; tail -n 20 "$WORK/build.log" | sed 's/^/#   /'; } >"$WORK/tap"
     count "differential"

@@ -18,9 +18,10 @@ def compare(data, _way, line):
 
 
 def hard_cases():
-    texts = [b"", b"=", b"==", b"===", b"====", b"A", b"AA", b"AAA", b"AAAA", b"A===", b"AA==", b"AA=", b"AAA=",
-             b"AA=A", b"A=AA", b"=AAA", b"AA==AAAA", b"AAA=AAAA", b"AAAA=", b"AAAA==", b"AAAA====", b"AA===",
-             b"AAA==", b"AA= =", b"AA=\n=", b" AAAA", b"AAAA ", b"AA AA", b"AAAA\n", b"AAAA\r\n", b"AAAA\0"]
+    texts = [b"", b"=", b"==", b"===", b"====", b"A", b"AA", b"AAA", b"AAAA", b"A===", b"AA==",
+             b"AA=", b"AAA=", b"AA=A", b"A=AA", b"=AAA", b"AA==AAAA", b"AAA=AAAA", b"AAAA=",
+             b"AAAA==", b"AAAA====", b"AA===", b"AAA==", b"AA= =", b"AA=\n=", b" AAAA", b"AAAA ",
+             b"AA AA", b"AAAA\n", b"AAAA\r\n", b"AAAA\0"]
     for last in ALPHABET: # every value of the bits beneath the padding
         texts += [b"A%c==" % last, b"AA%c=" % last, b"AAAAA%c==" % last, b"//%c=" % last]
     for byte in range(256):

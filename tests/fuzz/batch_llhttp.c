@@ -58,12 +58,14 @@ static void one(char *data, size_t size, int way)
     }
     if (rc == HPE_OK)
         rc = llhttp_finish(&parser);
-    if (response.status != 0 && (rc == HPE_OK || rc == HPE_PAUSED))
+    if (response.status != 0 && (rc == HPE_OK || rc == HPE_PAUSED)) {
         batch_print(&response);
-    else if (rc == HPE_OK || rc == HPE_INVALID_EOF_STATE)
+        puts("");
+    } else if (rc == HPE_OK || rc == HPE_INVALID_EOF_STATE) {
         puts("~");
-    else
+    } else {
         printf("-%s\n", llhttp_errno_name(rc));
+    }
 }
 
 int main(int argc, char **argv)

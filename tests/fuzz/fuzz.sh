@@ -4,8 +4,8 @@
 
 FUZZERS="parts client x509 diff json base64 request proxy bearssl mbedtls openssl"
 
-# fuzz_seeds NAMES: the first inputs, as $WORK/seeds_NAME: those of seeds.py, the chains of the tests
-# and what fuzz/corpus/NAME has kept of earlier runs
+# fuzz_seeds NAMES: the first inputs, as $WORK/seeds_NAME: those of seeds.py, the chains of the
+# tests and what fuzz/corpus/NAME has kept of earlier runs
 fuzz_seeds() {
     for name in $1; do
         mkdir -p "$WORK/seeds_$name" "${UNSB_FUZZ_CORPORA:-$WORK}/corpus_$name"

@@ -3,15 +3,17 @@
 #   sh tests/fuzz/run.sh MINUTES [TARGET...]               so long for each target, two at a time
 #   sh tests/fuzz/run.sh --minimise MINUTES [TARGET...]    then makes tests/fuzz/corpus/TARGET anew
 # For each target it prints executions, executions a second, edges reached and finds. Exit status 0
-# if nothing was found; else the input stays as TARGET_crash-... (or _timeout-, _oom-, _leak-) in the
-# directory UNSB_BUILD, by default the current one. Several may run side by side. With UNSB_BUILD set
-# the corpora grow there from run to run, as corpus_TARGET, and --minimise takes them in, too: with
-# MINUTES 0 it takes what is there.
+# if nothing was found; else the input stays as TARGET_crash-... (or _timeout-, _oom-, _leak-) in
+# the directory UNSB_BUILD, by default the current one. Several may run side by side. With
+# UNSB_BUILD set the corpora grow there from run to run, as corpus_TARGET, and --minimise takes them
+# in, too: with MINUTES 0 it takes what is there.
 set -u
 minimise=false
 [ "${1-}" != --minimise ] || { minimise=true; shift; }
 case $minimise:${1-} in
-    *:|*:*[!0-9]*|false:0) sed -n 's/^#   \(sh [^ ]*\( [^ ]\+\)*\).*/usage: \1/p' "$0" >&2; exit 2 ;;
+    *:|*:*[!0-9]*|false:0)
+        sed -n 's/^#   \(sh [^ ]*\( [^ ]\{1,\}\)*\).*/usage: \1/p' "$0" >&2
+        exit 2 ;;
 esac
 ROOT=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 UNSB_FUZZ_SECONDS=$(($1 * 60))

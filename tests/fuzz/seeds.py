@@ -2,9 +2,9 @@
 
     python3 fuzz/seeds.py seeds TARGET DIRECTORY   writes the inputs below
     python3 fuzz/seeds.py unpack FILE DIRECTORY    writes those of a corpus, if there is one
-    python3 fuzz/seeds.py pack FILE FIRST SECOND   makes a corpus: what the directory FIRST has, then
-                                                   what SECOND has, the shortest first, as long as
-                                                   it has no more than the bytes of LIMITS
+    python3 fuzz/seeds.py pack FILE FIRST SECOND   makes a corpus of what the directory FIRST has,
+                                                   then what SECOND has, the shortest first, as
+                                                   long as it has no more bytes than LIMITS
 
 A corpus has one input a line, in base64."""
 import base64
