@@ -1,4 +1,5 @@
 """Cases for the JSON reader, and what Python's json makes of them, as batch.c would print it."""
+import itertools
 import json
 import re
 import struct
@@ -209,6 +210,12 @@ def hard_cases():
     for token in tokens:
         documents += [b"[%s]" % token, b"[%s,%s]" % (token, token), b' {"k" : %s } ' % token,
                       token + b" ", token + b"x", b"{%s:%s}" % (token, token), b"[%s" % token]
+    # halves of pairs in a row: what each becomes must not depend on the pieces
+    halves = [b"\\ud83d", b"\\ude00", b"\\udc80", b"\\u0041", b"\\n", b"x", b"\x80"]
+    for parts in itertools.chain(itertools.product(halves, repeat=2),
+                                 itertools.product(halves, repeat=3)):
+        for piece in range(15):
+            yield b'"%s"' % b"".join(parts), LENIENT | piece
     for document in documents:
         for way in STRICT, LENIENT, SKIP, SKIP | LENIENT:
             for piece in 0, 1, 2, 3:

@@ -42,6 +42,7 @@ fuzz_build() {
 fuzz_run() {
     fuzz_name=$1; shift
     (cd "$WORK" && exec "./fuzz_$fuzz_name" -max_len=8192 -timeout=20 -print_final_stats=1 \
+        -dict="$ROOT/tests/fuzz/words.dict" \
         -artifact_prefix="${UNSB_FUZZ_FOUND:-$WORK}/${fuzz_name}_" "$@") \
         >>"$WORK/fuzz_$fuzz_name.log" 2>&1
 }

@@ -69,6 +69,7 @@ SEEDS = {
     "parts_base64": bytes([2, 2]) + base64.b64encode(bytes(range(40))),
     "json_job": bytes([6]) + json.dumps(JOB).encode(),
     "json_numbers": bytes([0]) + b'[0,-1,5.23e2,1E+5,1e-3,9223372036854775807,"\\ud83d\\ude00"]',
+    "json_halves": bytes([5]) + b'"\\ud83d\\ud83dx\\udc80\\ud83d\\ude00"',
     "base64_text": bytes([2]) + base64.b64encode(bytes(range(40))),
     "request_files": bytes([9, 15, 1, 2, 3]) + b"python\0A\0b\0x.txt\0hello\0y\0\0print(1)",
     "request_plain": bytes([0, 0, 0, 0, 0]) + b"sh\0echo \"\\n\xc3\xa9",
