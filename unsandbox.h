@@ -2743,6 +2743,10 @@ UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, s
             if (p == end)
                 break;
 #endif
+            if (reader->surrogate != 0 && out != (uint8_t *)reader->text && p - out < 3) {
+                event = unsbi_json_piece(reader); /* first: a U+FFFD may need its room */
+                continue;
+            }
             n = unsbi_json_string_char(reader, *p++);
             if (n > p - out) { /* of an escape that began in an earlier piece */
                 reader->text = reader->unescaped;
