@@ -263,6 +263,9 @@ static const vector chunks[] = {
     WHOLE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 7\r\n"
                   "Connection: close\r\nRetry-After: 3\r\nTransfer-Encoding: gzip\r\n\r\n",
           200, CHUNKED, ""),
+    WHOLE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: none\r\n"
+                  "Connection: close, close\r\nTransfer-Encoding: gzip, gzip\r\n\r\n",
+          200, CHUNKED, ""),
     WHOLE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n folded\r\n\r\n", 200, CHUNKED,
           ""),
     WHOLE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n2\r\n\r\n\r\n1\r\n\0\r\n0\r\n\r\n", 200,

@@ -866,6 +866,28 @@ static void test_url_refused(void **unused)
     }
 }
 
+/* Each byte that a host's name may hold, and no other: RFC 3986 section 3.2.2's unreserved ones. */
+static void test_url_host(void **unused)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                  "0123456789-._~";
+    char url[] = "https://a?b", host[8];
+    uint16_t port;
+    bool tls;
+    int c;
+
+    (void)unused;
+    for (c = 1; c < 256; c++) {
+        url[9] = (char)c;
+        if (strchr(allowed, c) != NULL) {
+            assert_int_equal(unsb_url_split(url, host, sizeof host, &port, &tls), UNSB_OK);
+            assert_memory_equal(host, url + 8, 4);
+        } else if (c != ':' && c != '/') {
+            assert_int_equal(unsb_url_split(url, host, sizeof host, &port, &tls), UNSB_E_URL);
+        }
+    }
+}
+
 /* ---- errors and version ---- */
 
 #define NAMED(name, value, text) {#name, UNSB_E_##name, value, text},
@@ -1102,6 +1124,7 @@ int main(void)
         cmocka_unit_test(test_percent),
         cmocka_unit_test(test_url_split),
         cmocka_unit_test(test_url_refused),
+        cmocka_unit_test(test_url_host),
         cmocka_unit_test(test_error_codes),
         cmocka_unit_test(test_error_text),
         cmocka_unit_test(test_status_text),
