@@ -1,13 +1,15 @@
 """Plants small faults in unsandbox.h, one at a time, and asks whether the suites notice.
 
-    python3 mutation/mutate.py [--count N] [--seed N] [--jobs N] [--seconds N] [--at-least PERCENT]
+    python3 mutation/mutate.py [--count N] [--seed N] [--part K/N] [--jobs N] [--seconds N]
+                               [--at-least PERCENT] [--lines FIRST-LAST]
 
 A mutant is noticed if a suite fails, crashes, or takes more than CPU_SECONDS of processor time.
 Those that do not compile, or give the same object code by gcc -O2, are drawn anew: they are no
 other program. The suites are tried with UNSB_SMALL 0, then 1, where that makes other code. A mutant
 that no suite notices is a survivor; survivors.txt has those that were looked at, with the reason
 why no test can tell them from the original. They are counted as survivors all the same. TAP on
-stdout; exit status 0 if enough were noticed.
+stdout; exit status 0 if enough were noticed. Runs with the same --seed and --count and the parts
+1/2 and 2/2 share the work: what they draw has nothing in common, and their figures add up.
 
 tcc compiles a suite in a hundredth of a second, which is what makes hundreds of mutants possible.
 """
@@ -188,16 +190,34 @@ def listed():
     with open(os.path.join(HERE, "survivors.txt")) as file:
         for line in file:
             if line.startswith(" "):
-                reasons[key] = line.strip()
+                reasons[key] = " ".join([*reasons.get(key, "").split(), line.strip()])
             elif line.strip() and not line.startswith("#"):
                 key = line.strip()
     return reasons
+
+
+def part_of(text):
+    part, parts = (int(n) for n in text.split("/"))
+    if not 1 <= part <= parts:
+        raise ValueError(text)
+    return part, parts
+
+
+def lines_of(text):
+    first, last = (int(n) for n in text.split("-"))
+    return first, last
+
+
+def line_of(text, mutant):
+    return text.count("\n", 0, mutant[0]) + 1
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--part", type=part_of, default=(1, 1), metavar="K/N")
+    parser.add_argument("--lines", type=lines_of, help="draw from these lines of the header alone")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=0, help="start no mutant after so long")
     parser.add_argument("--at-least", type=float, default=95)
@@ -208,7 +228,14 @@ def main():
         text = file.read()
     every = mutants(text)
     random.Random(seed).shuffle(every)
-    print("# seed %d, %d mutants to draw from" % (seed, len(every)), flush=True)
+    if options.lines:
+        first, last = options.lines
+        every = [m for m in every if first <= line_of(text, m) <= last]
+    part, parts = options.part
+    every = every[part - 1::parts]
+    count = options.count // parts + (part <= options.count % parts)
+    print("# seed %d, part %d of %d: %d mutants to draw %d from" % (
+        seed, part, parts, len(every), count), flush=True)
     folder = tempfile.mkdtemp(prefix="unsb_mutant.")
     shutil.copy(HEADER, folder)
     originals = [object_code(folder, small) for small in (0, 1)]
@@ -224,7 +251,7 @@ def main():
             counted = sum(noticed.values()) + len(survivors)
             late = options.seconds and time.monotonic() - started > options.seconds
             while not late and position < len(every) and len(running) < options.jobs and \
-                    counted + len(running) < options.count:
+                    counted + len(running) < count:
                 running[pool.submit(try_mutant, text, every[position], originals)] = position
                 position += 1
             if not running:
@@ -240,13 +267,14 @@ def main():
                 else:
                     survivors.append(mutant)
                     key = key_of(text, mutant)
-                    print("# survivor: line %d: %s [%s]" % (
-                        text.count("\n", 0, mutant[0]) + 1, key,
-                        reasons.get(key, "not listed")), flush=True)
+                    print("# survivor: unsandbox.h:%d: %s [%s]" % (
+                        line_of(text, mutant), key, reasons.get(key, "not listed")), flush=True)
     total = sum(noticed.values()) + len(survivors)
     share = 100.0 * sum(noticed.values()) / total if total else 0
-    print("# figures: seed %d: %d of %d mutants noticed (%.1f %%), %d others were no other program"
-          % (seed, sum(noticed.values()), total, share, same))
+    print("# figures: seed %d, part %d of %d: %d of %d mutants noticed (%.1f %%), %d others were no "
+          "other program; of %d survivors %d are not listed" % (
+              seed, part, parts, sum(noticed.values()), total, share, same, len(survivors),
+              sum(key_of(text, m) not in reasons for m in survivors)))
     print("# by suite: " + ", ".join("%s %d" % item for item in sorted(noticed.items())))
     good = total > 0 and share >= options.at_least
     print("%s - %.1f %% of the mutants are noticed, at least %g %%" % (
