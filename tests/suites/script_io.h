@@ -18,6 +18,7 @@ typedef struct io_script {
     int connect_error;               /* returned by connect */
     int end;            /* returned by recv once all replies are read; 0: the peer stays silent */
     size_t early;       /* the first reply comes when this many bytes have, not a whole request */
+    bool first;         /* it is there before anything of a request is */
     size_t deaf;        /* no more than this many bytes are taken; 0: all ... */
     size_t deaf_until;  /* ... until so many bytes of the early reply were read, which is all of it
                            that comes early; 0: for ever */
@@ -152,7 +153,8 @@ static inline const char *io_reply_text(const io_connection *c, size_t *size)
 /* May the reply that is due be read already? */
 static inline bool io_reply_released(const script_io *io, const io_connection *c)
 {
-    if (c->reply == 0 && c->script->early != 0 && c->sent_size >= c->script->early)
+    if (c->reply == 0 && (c->script->first ||
+                          (c->script->early != 0 && c->sent_size >= c->script->early)))
         return true;
     return c->requests > c->reply && io->now_ms - c->asked_ms >= c->script->delay_ms;
 }

@@ -354,6 +354,29 @@ static void test_results(void **state)
             do_cancel, UNSB_OK, check_cancelled);
 }
 
+/* The id may be that of the result; nothing else of an earlier one stays. Times are kept as they
+ * were written for the items of lists alone. */
+static void test_result_again(void **state)
+{
+    static const char body[] = "{\"job_id\":\"" ID "\",\"status\":\"running\","
+                               "\"created_at\":\"2024-01-15T10:30:00Z\"}";
+
+    (void)state;
+    start(io_reply(200, "", body), 128, false);
+    strcpy(result.job_id, ID);
+    strcpy(result.language, "old");
+    strcpy(result.detected_language, "old");
+    strcpy(result.submitted_at, "old");
+    strcpy(result.message, "old");
+    assert_int_equal(unsb_job_get(&client, result.job_id, &result), UNSB_OK);
+    assert_string_equal(result.job_id, ID);
+    assert_string_equal(result.language, "");
+    assert_string_equal(result.detected_language, "");
+    assert_string_equal(result.submitted_at, "");
+    assert_string_equal(result.message, "");
+    assert_true(result.created_at == 1705314600);
+}
+
 /* The framings of RFC 9112 carry the same result. */
 static void test_framings(void **state)
 {
@@ -1405,6 +1428,29 @@ static void test_retry_leaves_nothing(void **state)
     assert_int_equal(result.retry_after_s, 0);
 }
 
+/* What was tried before it became a job does not count against the job. */
+static void test_retry_into_job(void **state)
+{
+    unsigned mode;
+    size_t i;
+
+    (void)state;
+    for (mode = 0; mode < 2; mode++) {
+        memset(scripts, 0, sizeof scripts);
+        for (i = 0; i < 2; i++)
+            scripts[i].replies[0] = io_reply(429, "Connection: close\r\n", "{}");
+        scripts[2].replies[0] =
+            io_reply(202, "Connection: close\r\n", "{\"job_id\":\"j\",\"status\":\"pending\"}");
+        for (i = 3; i < 8; i++)
+            scripts[i].replies[0] = io_reply(404, "Connection: close\r\n", "{}");
+        scripts[8].replies[0] = io_reply(200, "", DONE);
+        setup_retry(2, 9, mode == 1);
+        assert_int_equal(finish(do_execute()), UNSB_OK);
+        assert_int_equal(io.count, 9);
+        assert_string_equal(result.job_id, "j");
+    }
+}
+
 /* GET is sent again until a part of the answer has reached the caller. */
 static void test_retry_get_cut(void **state)
 {
@@ -2347,6 +2393,28 @@ static void test_early_answer(void **state)
     }
 }
 
+/* A peer that speaks first can refuse what it was not asked for, but has not done it. */
+static void test_answer_first(void **state)
+{
+    static const struct {
+        int status, rc;
+    } firsts[] = {{200, UNSB_E_HTTP},     {202, UNSB_E_HTTP},    {299, UNSB_E_HTTP},
+                  {300, UNSB_E_REDIRECT}, {408, UNSB_E_REFUSED}, {503, UNSB_E_SERVER}};
+    unsigned mode;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(firsts); i++)
+        for (mode = 0; mode < 4; mode++) {
+            start(io_reply(firsts[i].status, "", DONE), 128, (mode & 1) != 0);
+            scripts[0].first = true;
+            io.recv_piece = (mode & 2) != 0 ? 1 : 0;
+            assert_int_equal(finish(do_execute()), firsts[i].rc);
+            assert_false(io.connected);
+            assert_int_equal(io_requests(&io), 0);
+        }
+}
+
 /* Interim responses (RFC 9110 section 15.2) may come at any time, also while the peer lets an
  * upload wait, be it in the middle of one; they are not its end. */
 static void test_early_interim(void **state)
@@ -2730,6 +2798,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_results),
+        cmocka_unit_test(test_result_again),
         cmocka_unit_test(test_framings),
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_absent),
@@ -2753,6 +2822,7 @@ int main(void)
         cmocka_unit_test(test_retry_status),
         cmocka_unit_test(test_retry_after),
         cmocka_unit_test(test_retry_leaves_nothing),
+        cmocka_unit_test(test_retry_into_job),
         cmocka_unit_test(test_retry_get_cut),
         cmocka_unit_test(test_time_outs),
         cmocka_unit_test(test_time_outs_trickle),
@@ -2772,6 +2842,7 @@ int main(void)
         cmocka_unit_test(test_busy),
         cmocka_unit_test(test_interest),
         cmocka_unit_test(test_early_answer),
+        cmocka_unit_test(test_answer_first),
         cmocka_unit_test(test_early_interim),
         cmocka_unit_test(test_early_endless),
         cmocka_unit_test(test_early_truncated),

@@ -1922,6 +1922,25 @@ static void test_doubles(void **unused)
     }
 }
 
+/* However large its exponent, and thousands of millions of digits make it so, a number takes few
+ * steps: these would take as many multiplications. */
+static void test_double_steps(void **unused)
+{
+    char text[] = "7 ";
+    unsb_json_reader r;
+    size_t used, i;
+
+    (void)unused;
+    unsb_json_reader_init(&r);
+    assert_int_equal(unsb_json_read(&r, text, strlen(text), &used), UNSB_JSON_NUMBER);
+    for (i = 0; i < 10; i++) {
+        r.exponent = INT32_MAX;
+        assert_true(unsb_json_double(&r) > 1.7976931348623157e308);
+        r.exponent = -INT32_MAX - 1;
+        assert_true(unsb_json_double(&r) == 0);
+    }
+}
+
 /* Text that must not be written to, read by way of a small memory: as it is read in one piece. */
 static void test_read_copy(void **unused)
 {
@@ -2063,6 +2082,7 @@ int main(void)
         cmocka_unit_test(test_random_documents),
         cmocka_unit_test(test_random_damage),
         cmocka_unit_test(test_doubles),
+        cmocka_unit_test(test_double_steps),
         cmocka_unit_test(test_read_copy),
         cmocka_unit_test(test_far_digits),
         cmocka_unit_test(test_skip_of_nothing),
