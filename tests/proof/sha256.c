@@ -1,5 +1,5 @@
-/* SHA-256 and HMAC. Where they read and write depends on sizes alone, never on what is hashed: so
- * each size is a case of its own, with any bytes. */
+/* SHA-256. Where it reads and writes depends on sizes alone, never on what is hashed: so each size
+ * is a case of its own, with any bytes. hmac.c has what is built of it. */
 #include "proof.h"
 
 /* About the edges of blocks and of padding. */
@@ -40,23 +40,5 @@ void sha256_end(void)
         for (i = size - 8; i < size; i++)
             length = length << 8 | scratch[i];
         prove(length == total * 8, "the length");
-    }
-}
-
-void sha256_hmac(void)
-{
-    size_t size, i, j;
-    uint32_t hash[24];
-    uint64_t total;
-
-    for (i = 0; i < sizeof sizes; i++) {
-        size = sizes[i];
-        char *key = some_bytes(size + 1);
-        uint8_t *scratch = some_bytes(128);
-        for (j = 0; j < size; j++)
-            key[j] = (char)(1 + j); /* which byte other than NUL is of no account */
-        key[size] = '\0';
-        unsbi_hmac_start(hash, key, 0x36, scratch);
-        unsbi_hmac_end(hash, key, scratch, size % 64, total);
     }
 }
