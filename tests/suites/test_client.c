@@ -354,6 +354,17 @@ static void test_results(void **state)
             do_cancel, UNSB_OK, check_cancelled);
 }
 
+/* One processor is what it gets anyway. */
+static void test_run_vcpu(void **state)
+{
+    (void)state;
+    start(io_reply(200, "", DONE), 128, false);
+    program.vcpu = 1;
+    assert_int_equal(do_run(), UNSB_OK);
+    program.vcpu = 2;
+    assert_int_equal(do_run(), UNSB_E_ARGUMENT);
+}
+
 /* The id may be that of the result; nothing else of an earlier one stays. Times are kept as they
  * were written for the items of lists alone. */
 static void test_result_again(void **state)
@@ -2798,6 +2809,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_results),
+        cmocka_unit_test(test_run_vcpu),
         cmocka_unit_test(test_result_again),
         cmocka_unit_test(test_framings),
         cmocka_unit_test(test_statuses),

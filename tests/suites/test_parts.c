@@ -431,6 +431,42 @@ static void test_plain_run_offsets(void **unused)
     }
 }
 
+#if !UNSB_SMALL
+/* As far as they go, no less: what they leave is looked at byte by byte, which is slower. */
+static void test_head_runs(void **unused)
+{
+    size_t size, at;
+    unsigned c;
+
+    (void)unused;
+    for (size = 0; size <= 40; size++) {
+        uint8_t *data = guard_room(&in_guard, size);
+        memset(data, 'a', size);
+        assert_int_equal(unsbi_text_run(data, size), size);
+        assert_int_equal(unsbi_token_run(data, size), size);
+        for (at = 0; at < size; at++)
+            for (c = 0; c < 256; c++) {
+                data[at] = (uint8_t)c;
+                assert_int_equal(unsbi_text_run(data, size), c >= 0x20 ? size : at);
+                assert_int_equal(unsbi_token_run(data, size),
+                                 unsbi_is_token_char((uint8_t)c) ? size : at);
+                data[at] = 'a';
+            }
+    }
+}
+
+/* A head of lines that do not matter is passed over at once, up to the empty line. */
+static void test_head_skip(void **unused)
+{
+    static const char head[] = "HTTP/1.1 200 Fine\r\nServer: x\r\nX-A:\r\nX-B: c d\r\n\r\n";
+    unsb_http h;
+
+    (void)unused;
+    unsb_http_init(&h, false);
+    assert_int_equal(unsbi_http_skip(&h, (const uint8_t *)head, sizeof head - 1), sizeof head - 3);
+}
+#endif
+
 /* ---- encodings ---- */
 
 enum { AS_JSON = 1, AS_URL = 2, AS_BASE64 = 4, AS_HEX = 8 };
@@ -1118,6 +1154,10 @@ int main(void)
         cmocka_unit_test(test_word_indices),
         cmocka_unit_test(test_plain_run),
         cmocka_unit_test(test_plain_run_offsets),
+#if !UNSB_SMALL
+        cmocka_unit_test(test_head_runs),
+        cmocka_unit_test(test_head_skip),
+#endif
         cmocka_unit_test(test_encode_in_place),
         cmocka_unit_test(test_encode_in_place_tightly),
         cmocka_unit_test(test_encode_bad_utf8),
