@@ -3837,7 +3837,6 @@ static int unsbi_http_line(unsb_http *h, uint8_t c)
         return UNSB_OK;
     if (c == '\n')
         return unsbi_http_head_over(h);
-    h->length = 0;
     h->state = UNSBI_HTTP_NAME;
     return c == ':' ? UNSB_E_HTTP : UNSB_OK;
 }
@@ -3940,8 +3939,7 @@ static size_t unsbi_text_run(const uint8_t *data, size_t size)
 
 /* How many bytes of a token there are at the start: letters and '-', most of them, eight at a time.
  * With bit 5 set, adding 0x1F brings 'a' and what follows to bit 7, adding 5 what follows 'z'. A
- * carry comes from a byte beyond 0x80 alone, a hit itself; so the lowest hit is never a false one.
- * */
+ * carry comes from a byte beyond 0x80 alone, a hit itself; so the lowest hit is never a false one. */
 static size_t unsbi_token_run(const uint8_t *data, size_t size)
 {
     size_t i = 0;
@@ -5243,10 +5241,11 @@ static int unsbi_status_error(const unsb_client *client)
 }
 
 /* The response cannot be read on. If its head tells of a refusal, that is the outcome all the
- * same. */
+ * same, unless the transport was interrupted. */
 static int unsbi_broken(unsb_client *client, int rc)
 {
-    if ((client->http.flags & UNSB_HTTP_BODY) != 0 && client->http.status >= 300)
+    if (rc != UNSB_E_ABORTED && (client->http.flags & UNSB_HTTP_BODY) != 0 &&
+        client->http.status >= 300)
         rc = unsbi_status_error(client);
     return unsbi_fail(client, rc);
 }
@@ -5428,7 +5427,7 @@ static int unsbi_early(unsb_client *client)
     char c = 0;
     size_t used, body;
     int n = t->vtable->recv(t->context, &c, 1);
-    bool ends = n < 0 && unsbi_something_came(client);
+    bool ends = n < 0 && n != UNSB_E_ABORTED && unsbi_something_came(client);
 
     if (n == 0) {
         client->flags &= (uint8_t)~UNSBI_PROBE;
@@ -5484,7 +5483,8 @@ static int unsbi_step_send(unsb_client *client)
         return UNSB_PENDING;
     }
 #if UNSB_RETRIES
-    if (n < 0 && (client->flags & UNSBI_SENT) != 0) { /* there may be an answer that says why */
+    if (n < 0 && n != UNSB_E_ABORTED && (client->flags & UNSBI_SENT) != 0) {
+        /* there may be an answer that says why */
         client->send_error = n;
         client->flags |= UNSBI_UNUSABLE | UNSBI_CUT_SHORT;
         unsbi_start_response(client);

@@ -1143,18 +1143,8 @@ static verdict judge(const strike *s)
     case JUMPS_2_31:
     case JUMPS_BACK:
         return judge_jump(s);
-    case INTERRUPTS: /* where a refusal's head has come, that is the outcome */
-        if (s->place == AT_RECV && refusal_of(s) != 0) {
-            v = only(again_or(s, refusal_of(s)));
-            v.codes[1] = UNSB_E_ABORTED;
-            return v;
-        }
-        return only(UNSB_E_ABORTED);
-    case ABORTS: /* an answer may say why no more is taken: it is waited for */
-        v = only(UNSB_E_ABORTED);
-        if (s->place == AT_SEND && s->taken != 0)
-            v.codes[1] = is_silent(w.talk.operation) ? UNSB_E_TIMEOUT : UNSB_E_ABORTED;
-        return v;
+    case INTERRUPTS:
+    case ABORTS:
     case STOPS:
         return only(UNSB_E_ABORTED);
     case LEAVES:
