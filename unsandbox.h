@@ -342,18 +342,18 @@
  * tests/bench.sh flash):
  *
  *     UNSB_FILES        558    570   input files
- *     UNSB_ARTIFACTS    893   1023   compiled artifacts
+ *     UNSB_ARTIFACTS    879   1009   compiled artifacts
  *     UNSB_SETTINGS     352   1032   env, network, ttl_s, vcpu; and unsb_run
- *     UNSB_NUMBERS     1429   2002   64-bit numbers, fractions, exponents; and UNSB_DETAILS
- *     UNSB_DETAILS     1059   1632   times, languages, modes, limits; lists and keys
+ *     UNSB_NUMBERS     1415   1978   64-bit numbers, fractions, exponents; and UNSB_DETAILS
+ *     UNSB_DETAILS     1049   1612   times, languages, modes, limits; lists and keys
  *     UNSB_RETRIES      391    385   retries; early answers
  *     UNSB_UTF8         285    285   checks of UTF-8
- *     UNSB_JOBS         789   1252   jobs
- *     UNSB_LISTS        259    548   unsb_job_list, unsb_languages
- *     UNSB_KEYS          89    373   unsb_key_validate
+ *     UNSB_JOBS         797   1260   jobs
+ *     UNSB_LISTS        243    522   unsb_job_list, unsb_languages
+ *     UNSB_KEYS          95    379   unsb_key_validate
  *     UNSB_RUN           40    720   unsb_run, unsb_run_async
  *     UNSB_REQUEST      264   1083   unsb_request
- *     all of these     5163   7545
+ *     all of these     5165   7537
  *
  * ======================================================================
  * 12. LIMITS
@@ -4372,7 +4372,7 @@ UNSBI_CALLED bool unsbi_time(unsb_client *client, size_t size, int64_t *seconds)
 /* ---- to the caller ---- */
 
 /* After a callback: its code, or that it has stopped the operation. */
-UNSBI_CALLED int unsbi_called(const unsb_client *client, int rc)
+static int unsbi_called(const unsb_client *client, int rc)
 {
     if (client->state == UNSBI_IDLE)
         return UNSB_E_ABORTED;
@@ -4430,7 +4430,7 @@ static int unsbi_item(unsb_client *client)
 /* ---- values ---- */
 
 /* An error that must not cost what else the answer tells. */
-UNSBI_CALLED void unsbi_fault(unsb_client *client, int error)
+static void unsbi_fault(unsb_client *client, int error)
 {
     if (client->u.rx.fault == UNSB_OK)
         client->u.rx.fault = error;
@@ -5010,7 +5010,7 @@ static void unsbi_start_request(unsb_client *client)
 }
 
 #if UNSB_RETRIES || UNSB_JOBS
-UNSBI_CALLED void unsbi_pause(unsb_client *client, uint32_t ms)
+static void unsbi_pause(unsb_client *client, uint32_t ms)
 {
     client->pause_ms = ms;
     unsbi_enter(client, UNSBI_PAUSE);
@@ -6007,7 +6007,7 @@ static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *
 #endif
 
 #if UNSB_LISTS
-static int unsbi_begin_list(unsb_client *client, const unsbi_op *op, unsb_result *result)
+UNSBI_CALLED int unsbi_begin_list(unsb_client *client, const unsbi_op *op, unsb_result *result)
 {
     int rc = unsbi_check(client, op, result);
 
