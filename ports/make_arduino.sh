@@ -16,7 +16,7 @@ fi
 rm -rf "$library"
 mkdir -p "$library/src" "$library/examples"
 cp "$root/unsandbox.h" "$library/src"
-for port in arduino bearssl mbedtls x509 proxy roots; do
+for port in arduino bearssl mbedtls x509 address proxy roots; do
     cp "$ports/unsandbox_$port.h" "$library/src"
 done
 cp -R "$root/examples/arduino" "$library/examples/arduino"

@@ -16,9 +16,9 @@
  *     config.transport = unsb_bearssl_transport(&tls, &secure);
  *
  * All functions are static: include the file wherever it is needed, there is no implementation
- * macro. C99 or C++11; link with -lbearssl. Nothing is allocated, and no operating system is used
- * but by BearSSL itself, as it was built. (BearSSL's headers warn under -Wconversion: name their
- * directory with -isystem.)
+ * macro. C99 or C++11; link with -lbearssl. Copy unsandbox_x509.h and unsandbox_address.h with it.
+ * Nothing is allocated, and no operating system is used but by BearSSL itself, as it was built.
+ * (BearSSL's headers warn under -Wconversion: name their directory with -isystem.)
  *
  * What is always checked; there is no switch:
  *   - TLS 1.2 with ECDHE and an AEAD cipher (ChaCha20-Poly1305, AES-GCM; AES-CCM if a set-up of
@@ -85,6 +85,9 @@
 #include "unsandbox.h"
 #endif
 
+#ifndef UNSANDBOX_ADDRESS_H
+#include "unsandbox_address.h"
+#endif
 #ifndef UNSANDBOX_X509_H
 #include "unsandbox_x509.h"
 #endif
@@ -691,7 +694,7 @@ static int unsbi_bearssl_check(unsb_bearssl *tls, const char *host, uint16_t por
     if (!unsbi_bearssl_has_anchors(config) && !unsbi_bearssl_has_pins(config)) {
         return unsbi_bearssl_fail(tls, UNSB_E_TRUST, 0);
     }
-    if (!unsb_x509_host(host, name, tls->x509.address, &tls->x509.address_size)) {
+    if (!unsb_address_host(host, name, tls->x509.address, &tls->x509.address_size)) {
         return unsbi_bearssl_fail(tls, UNSB_E_CERTIFICATE, BR_ERR_X509_BAD_SERVER_NAME);
     }
     unsbi_bearssl_digest_peer(tls, host, port);
@@ -733,7 +736,7 @@ static int unsbi_bearssl_start(unsb_bearssl *tls, const char *host)
     br_x509_minimal_context *minimal = &tls->x509.minimal;
     char name[256];
 
-    if (!unsb_x509_host(host, name, tls->x509.address, &tls->x509.address_size)) {
+    if (!unsb_address_host(host, name, tls->x509.address, &tls->x509.address_size)) {
         return unsbi_bearssl_fail(tls, UNSB_E_CERTIFICATE, BR_ERR_X509_BAD_SERVER_NAME);
     }
 #if UNSB_BEARSSL_PROFILE

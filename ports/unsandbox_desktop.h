@@ -17,7 +17,8 @@
  *     UNSB_DESKTOP_TLS_OPENSSL 1 (the default)     -lssl -lcrypto -lpthread
  *     UNSB_DESKTOP_TLS_MBEDTLS 1                   -lmbedtls -lmbedx509 -lmbedcrypto -lpthread
  *     UNSB_DESKTOP_TLS_BEARSSL 1                   -lbearssl -lpthread
- * Copy it with the ports that it includes. All functions are static. C99 or C++11.
+ * Copy it with the ports that it includes, and with those that these include: unsandbox_address.h,
+ * for Mbed TLS and BearSSL also unsandbox_x509.h. All functions are static. C99 or C++11.
  *
  * Keys, the first that are there:
  *   1. the options' public_key and secret_key, or their account
@@ -431,8 +432,9 @@ static const char *unsbi_desktop_url_fault(const char *url, int rc)
 /* Is it this machine? Only there may keys travel without TLS. */
 static bool unsbi_desktop_local(const char *host)
 {
+    uint8_t address[4];
     return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
-           (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == strlen(host));
+           (unsb_address_ipv4(host, address) && address[0] == 127);
 }
 
 static int unsbi_desktop_address(unsb_desktop *desktop, const unsb_desktop_options *options)

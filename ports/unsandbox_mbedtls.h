@@ -14,7 +14,8 @@
  *     unsb_mbedtls_wipe(&tls);              (after the client is closed)
  *
  * All functions are static: include the file wherever it is needed, there is no implementation
- * macro. C99 or C++11; link with -lmbedtls -lmbedx509 -lmbedcrypto.
+ * macro. C99 or C++11; link with -lmbedtls -lmbedx509 -lmbedcrypto. Copy unsandbox_x509.h and
+ * unsandbox_address.h with it.
  *
  * What is always checked; there is no switch:
  *   - TLS 1.3, where Mbed TLS 3.6 was built with it, or TLS 1.2: with ECDHE and an AEAD cipher
@@ -98,6 +99,9 @@
 #include "unsandbox.h"
 #endif
 
+#ifndef UNSANDBOX_ADDRESS_H
+#include "unsandbox_address.h"
+#endif
 #ifndef UNSANDBOX_X509_H
 #include "unsandbox_x509.h"
 #endif
@@ -1026,7 +1030,7 @@ static int unsbi_mbedtls_check(unsb_mbedtls *tls, const char *host, uint16_t por
     if ((config->pins == NULL) != (config->pin_count == 0)) {
         return unsbi_mbedtls_fail(tls, UNSB_E_MBEDTLS_CONFIG, UNSB_MBEDTLS_PINS);
     }
-    if (!unsb_x509_host(host, name, tls->address, &tls->address_size) || strlen(host) > 256) {
+    if (!unsb_address_host(host, name, tls->address, &tls->address_size) || strlen(host) > 256) {
         return unsbi_mbedtls_fail(tls, UNSB_E_CERTIFICATE, MBEDTLS_X509_BADCERT_CN_MISMATCH);
     }
     size = strlen(host);
@@ -1225,7 +1229,7 @@ static int unsbi_mbedtls_start(unsb_mbedtls *tls, const char *host)
     char name[256];
     int rc;
 
-    if (!unsb_x509_host(host, name, tls->address, &tls->address_size)) {
+    if (!unsb_address_host(host, name, tls->address, &tls->address_size)) {
         return unsbi_mbedtls_fail(tls, UNSB_E_CERTIFICATE, MBEDTLS_X509_BADCERT_CN_MISMATCH);
     }
     mbedtls_ssl_init(&tls->ssl);

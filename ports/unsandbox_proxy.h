@@ -20,7 +20,8 @@
  *
  * All functions are static: include the file wherever it is needed, there is no implementation
  * macro; one file of the program has UNSANDBOX_IMPLEMENTATION, whose HTTP decoder is used. C99 or
- * C++11. Nothing is allocated, and no operating system is used but getenv().
+ * C++11. Copy unsandbox_address.h with it. Nothing is allocated, and no operating system is used
+ * but getenv().
  *
  * Memory: unsb_proxy, 1.2 K, the request and then the answer in it; unsb_proxy_settings, 514 bytes.
  * Credentials are in the settings, and in unsb_proxy while they are sent; in no error text.
@@ -46,6 +47,10 @@
 
 #ifndef UNSANDBOX_H
 #include "unsandbox.h"
+#endif
+
+#ifndef UNSANDBOX_ADDRESS_H
+#include "unsandbox_address.h"
 #endif
 
 /* ======================================================================
@@ -600,108 +605,6 @@ UNSBI_PROXY_FN const char *unsb_proxy_error_text(int error)
     }
 }
 
-/* ---- addresses ---- */
-
-/* "192.0.2.1", exactly four decimal numbers. */
-static bool unsbi_proxy_ipv4(const char *text, uint8_t *address)
-{
-    int i;
-    for (i = 0; i < 4; i++) {
-        unsigned value = 0;
-        int digits = 0;
-        while (*text >= '0' && *text <= '9') {
-            if (digits > 0 && value == 0) {
-                return false; /* a leading zero: octal to some readers */
-            }
-            value = value * 10u + (unsigned)(*text - '0');
-            digits++;
-            text++;
-            if (value > 255) {
-                return false;
-            }
-        }
-        if (digits == 0 || *text != (i < 3 ? '.' : '\0')) {
-            return false;
-        }
-        address[i] = (uint8_t)value;
-        text++;
-    }
-    return true;
-}
-
-/* Up to four hexadecimal digits: their number, 0: not one. */
-static size_t unsbi_proxy_hex(const char *text, unsigned *value)
-{
-    size_t digits = 0;
-    *value = 0;
-    for (;; digits++) {
-        char c = text[digits];
-        unsigned digit;
-        if (c >= '0' && c <= '9') {
-            digit = (unsigned)(c - '0');
-        } else if (c >= 'a' && c <= 'f') {
-            digit = (unsigned)(c - 'a') + 10u;
-        } else if (c >= 'A' && c <= 'F') {
-            digit = (unsigned)(c - 'A') + 10u;
-        } else {
-            return digits;
-        }
-        if (digits == 4) {
-            return 0;
-        }
-        *value = *value * 16u + digit;
-    }
-}
-
-/* The text forms of RFC 4291 section 2.2; a zone ("%eth0") is not part of the address. */
-static bool unsbi_proxy_ipv6(const char *text, uint8_t *address)
-{
-    size_t at = 0;
-    size_t gap = 17; /* where "::" stands; 17: nowhere */
-
-    if (text[0] == ':' && text[1] == ':') {
-        gap = 0;
-        text += 2;
-    }
-    while (*text != '\0' && *text != '%') {
-        unsigned value;
-        size_t digits = unsbi_proxy_hex(text, &value);
-        if (digits > 0 && text[digits] == '.') {
-            if (at > 12 || !unsbi_proxy_ipv4(text, address + at)) {
-                return false;
-            }
-            at += 4;
-            break;
-        }
-        if (digits == 0 || at > 14) {
-            return false;
-        }
-        address[at++] = (uint8_t)(value >> 8);
-        address[at++] = (uint8_t)(value & 0xFFu);
-        text += digits;
-        if (*text == ':') {
-            text++;
-            if (*text == ':' && gap == 17) {
-                gap = at;
-                text++;
-            } else if (*text == '\0' || *text == '%') {
-                return false;
-            }
-        } else if (*text != '\0' && *text != '%') {
-            return false;
-        }
-    }
-    if (gap == 17) {
-        return at == 16;
-    }
-    if (at > 14) {
-        return false;
-    }
-    memmove(address + 16 - (at - gap), address + gap, at - gap);
-    memset(address + gap, 0, 16 - at);
-    return true;
-}
-
 /* ---- the environment ---- */
 
 /* The value of a percent-encoded text, NUL-terminated: false if it does not fit, or has what
@@ -719,7 +622,7 @@ static bool unsbi_proxy_decode(const char *text, size_t size, char *out, size_t 
             digits[0] = text[i + 1];
             digits[1] = text[i + 2];
             digits[2] = '\0';
-            if (unsbi_proxy_hex(digits, &value) != 2) {
+            if (unsb_address_hex(digits, &value) != 2) {
                 return false;
             }
             i += 2;
@@ -757,7 +660,7 @@ static bool unsbi_proxy_place(unsb_proxy_settings *settings, const char *text, s
     settings->host[stop - text] = '\0';
     if (stop < end && *stop == ']') {
         stop++;
-        if (!unsbi_proxy_ipv6(settings->host, address)) {
+        if (!unsb_address_ipv6(settings->host, address)) {
             return false;
         }
     } else if (text > end - size) {
@@ -852,7 +755,7 @@ static bool unsbi_proxy_in_network(const char *entry, size_t length, const uint8
         }
     }
     if (bits > size * 8 ||
-        !(size == 4 ? unsbi_proxy_ipv4(text, network) : unsbi_proxy_ipv6(text, network))) {
+        !(size == 4 ? unsb_address_ipv4(text, network) : unsb_address_ipv6(text, network))) {
         return false;
     }
     if (bits == 0) {
@@ -886,8 +789,8 @@ UNSBI_PROXY_FN bool unsb_proxy_excepted(const char *list, const char *host)
 {
     size_t size = strlen(host), length;
     uint8_t address[16];
-    size_t address_size = unsbi_proxy_ipv4(host, address)                                 ? 4
-                          : strchr(host, ':') != NULL && unsbi_proxy_ipv6(host, address) ? 16
+    size_t address_size = unsb_address_ipv4(host, address)                                 ? 4
+                          : strchr(host, ':') != NULL && unsb_address_ipv6(host, address) ? 16
                                                                                           : 0;
 
     if (list == NULL) {

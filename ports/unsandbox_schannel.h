@@ -18,7 +18,8 @@
  * All functions are static: include the file wherever it is needed, there is no implementation
  * macro. C99 or C++11. Windows 10, 11, Server 2016 and later, and Wine; MinGW-w64 or Visual C++.
  * Include unsandbox_winsock.h, this file or winsock2.h before windows.h. Link with -lsecur32
- * -lcrypt32 (Visual C++ is told so here): there is no other dependency.
+ * -lcrypt32 (Visual C++ is told so here), copy unsandbox_address.h with it: there is no other
+ * dependency.
  *
  * What is always checked; there is no switch:
  *   - TLS 1.3 where Windows has it (11, Server 2022), else TLS 1.2, with ECDHE and an AEAD cipher:
@@ -88,6 +89,10 @@
 
 #ifndef UNSANDBOX_H
 #include "unsandbox.h"
+#endif
+
+#ifndef UNSANDBOX_ADDRESS_H
+#include "unsandbox_address.h"
 #endif
 
 #if defined(_WINSOCKAPI_) && !defined(_WINSOCK2API_)
@@ -278,141 +283,6 @@ static void unsbi_schannel_zero(void *data, size_t size)
 {
     (void)unsbi_schannel_memset(data, 0, size);
 }
-
-/* ---- hosts that are addresses ---- */
-
-/* "192.0.2.1", exactly four decimal numbers. */
-static bool unsbi_schannel_ipv4(const char *text, uint8_t *address)
-{
-    int i;
-    for (i = 0; i < 4; i++) {
-        unsigned value = 0;
-        int digits = 0;
-        while (*text >= '0' && *text <= '9') {
-            if (digits > 0 && value == 0) {
-                return false; /* a leading zero: octal to some readers */
-            }
-            value = value * 10u + (unsigned)(*text - '0');
-            digits++;
-            text++;
-            if (value > 255) {
-                return false;
-            }
-        }
-        if (digits == 0 || *text != (i < 3 ? '.' : '\0')) {
-            return false;
-        }
-        address[i] = (uint8_t)value;
-        text++;
-    }
-    return true;
-}
-
-/* Up to four hexadecimal digits: their number, 0: not one. */
-static size_t unsbi_schannel_hex(const char *text, unsigned *value)
-{
-    size_t digits = 0;
-    *value = 0;
-    for (;; digits++) {
-        char c = text[digits];
-        unsigned digit;
-        if (c >= '0' && c <= '9') {
-            digit = (unsigned)(c - '0');
-        } else if (c >= 'a' && c <= 'f') {
-            digit = (unsigned)(c - 'a') + 10u;
-        } else if (c >= 'A' && c <= 'F') {
-            digit = (unsigned)(c - 'A') + 10u;
-        } else {
-            return digits;
-        }
-        if (digits == 4) {
-            return 0;
-        }
-        *value = *value * 16u + digit;
-    }
-}
-
-/* The text forms of RFC 4291 section 2.2; a zone ("%eth0") is not part of the address. */
-static bool unsbi_schannel_ipv6(const char *text, uint8_t *address)
-{
-    size_t at = 0;
-    size_t gap = 17; /* where "::" stands; 17: nowhere */
-
-    if (text[0] == ':' && text[1] == ':') {
-        gap = 0;
-        text += 2;
-    }
-    while (*text != '\0' && *text != '%') {
-        unsigned value;
-        size_t digits = unsbi_schannel_hex(text, &value);
-        if (digits > 0 && text[digits] == '.') {
-            if (at > 12 || !unsbi_schannel_ipv4(text, address + at)) {
-                return false;
-            }
-            at += 4;
-            break;
-        }
-        if (digits == 0 || at > 14) {
-            return false;
-        }
-        address[at++] = (uint8_t)(value >> 8);
-        address[at++] = (uint8_t)(value & 0xFFu);
-        text += digits;
-        if (*text == ':') {
-            text++;
-            if (*text == ':' && gap == 17) {
-                gap = at;
-                text++;
-            } else if (*text == '\0' || *text == '%') {
-                return false;
-            }
-        } else if (*text != '\0' && *text != '%') {
-            return false;
-        }
-    }
-    if (gap == 17) {
-        return at == 16;
-    }
-    if (at > 14) {
-        return false;
-    }
-    memmove(address + 16 - (at - gap), address + gap, at - gap);
-    memset(address + gap, 0, 16 - at);
-    return true;
-}
-
-/* Tells addresses (`size` 4 or 16) from names (`size` 0; `name` gets it as SNI has it, without the
- * root's dot). false: neither. A last label of digits alone makes no name, so that "127.1" and the
- * like, which resolvers take for addresses, are never compared with dNSNames. */
-static bool unsbi_schannel_host(const char *host, char name[256], uint8_t *address, uint8_t *size)
-{
-    size_t length = host == NULL ? 0 : strlen(host);
-    size_t i;
-    bool digits = true;
-
-    *size = 0;
-    if (length > 0 && strchr(host, ':') != NULL) {
-        *size = 16;
-        return unsbi_schannel_ipv6(host, address);
-    }
-    if (length > 0 && host[length - 1] == '.') {
-        length--;
-    }
-    if (length == 0 || length > 255 || host[length - 1] == '.') {
-        return false;
-    }
-    for (i = length; i > 0 && host[i - 1] != '.'; i--) {
-        digits = digits && host[i - 1] >= '0' && host[i - 1] <= '9';
-    }
-    if (digits) {
-        *size = 4;
-        return unsbi_schannel_ipv4(host, address);
-    }
-    memcpy(name, host, length);
-    name[length] = '\0';
-    return true;
-}
-
 
 /* ---- DER (X.690), as far as this port looks into certificates itself ---- */
 
@@ -1474,7 +1344,7 @@ static int unsbi_schannel_check(unsb_schannel *tls, const char *host)
     if (config->pins_alone && (config->pins == NULL || config->pin_count == 0)) {
         return unsbi_schannel_fail(tls, UNSB_E_TRUST, 0);
     }
-    if (!unsbi_schannel_host(host, tls->host, tls->address, &tls->address_size)) {
+    if (!unsb_address_host(host, tls->host, tls->address, &tls->address_size)) {
         return unsbi_schannel_fail(tls, UNSB_E_CERTIFICATE, (int)CERT_E_CN_NO_MATCH);
     }
     for (i = 0; tls->address_size == 0 && tls->host[i] != '\0'; i++) {

@@ -6,7 +6,7 @@ need "to analyse the sources" "command -v clang-tidy" clang-tidy "command -v cpp
 analysed=$WORK/analysed
 mkdir -p "$analysed"
 printf '#define UNSANDBOX_IMPLEMENTATION\n#include "unsandbox.h"\n' >"$analysed/header.c"
-header_ports="posix bearssl mbedtls openssl proxy template x509"
+header_ports="posix bearssl mbedtls openssl proxy template x509 address"
 
 # analyser_verdict NAME LOG: of findings "file:line:check", one a line, those that no list excuses
 analyser_verdict() {

@@ -78,7 +78,7 @@ else
 fi
 
 for file in port_posix port_bearssl port_mbedtls port_openssl port_proxy port_template \
-    port_x509; do
+    port_x509 port_address; do
     for cc in "gcc -std=gnu99" "clang -std=gnu99" "gcc -std=c99 -D_POSIX_C_SOURCE=200809L" \
         "clang -std=c11 -D_POSIX_C_SOURCE=200809L" "g++ -x c++ -std=c++11" \
         "clang++ -x c++ -std=c++11" "g++ -x c++ -std=c++20" "gcc -std=gnu17 -DUNSB_POSIX_THREADS=0"; do
@@ -119,6 +119,21 @@ for cc in "gcc -std=c99" "clang -std=c99" "g++ -x c++ -std=c++11"; do
         gcc compile/static_main.c "$OUT/one.o" "$OUT/two.o" -o "$OUT/static" &&
         "$OUT/static"; } >"$OUT/log" 2>&1
     verdict "two static copies: $cc"
+done
+
+# ports together in each of two files: with one library, and with one in each
+for cc in "gcc -std=gnu99" "clang -std=gnu99" "g++ -x c++ -std=c++11"; do
+    for mode in "" "-DUNSB_STATIC=1 -DUNSANDBOX_IMPLEMENTATION"; do
+        # shellcheck disable=SC2086
+        { $cc $WARN $INC -DFILE_NAME=copy_one ${mode:--DUNSANDBOX_IMPLEMENTATION} \
+            -c compile/ports_together.c -o "$OUT/one.o" &&
+            $cc $WARN $INC -DFILE_NAME=copy_two $mode -c compile/ports_together.c \
+                -o "$OUT/two.o" &&
+            gcc compile/static_main.c "$OUT/one.o" "$OUT/two.o" -o "$OUT/together" -lssl -lcrypto \
+                -lmbedtls -lmbedx509 -lmbedcrypto -lbearssl -lpthread &&
+            "$OUT/together"; } >"$OUT/log" 2>&1
+        verdict "ports together in two files: $cc $mode"
+    done
 done
 
 # files that disagree about a layout do not link; those that agree do

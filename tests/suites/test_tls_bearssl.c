@@ -118,7 +118,7 @@ static unsigned verdict_of(const uint8_t *der, size_t size, size_t piece, const 
     unsbi_bearssl_setup(&ssl, &x509.minimal, NULL, 0);
     br_x509_minimal_set_minrsa(&x509.minimal, 2048 / 8);
     br_x509_minimal_set_time(&x509.minimal, UNSBI_BEARSSL_NO_DAY, 0);
-    assert_true(unsb_x509_host(host, name, x509.address, &x509.address_size));
+    assert_true(unsb_address_host(host, name, x509.address, &x509.address_size));
     x509.vtable = &unsbi_bearssl_x509_class;
     x509.pins_alone = true;
     x509.pins = port.config.pins;
