@@ -310,10 +310,18 @@ static bool unsbi_posix_open_wake(int ends[2])
 #elif defined(SOCK_CLOEXEC) && defined(SOCK_NONBLOCK)
     return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0;
 #else
+    int error;
     if (pipe(ends) != 0) {
         return false;
     }
-    return unsbi_posix_set_flags(ends[0]) && unsbi_posix_set_flags(ends[1]);
+    if (unsbi_posix_set_flags(ends[0]) && unsbi_posix_set_flags(ends[1])) {
+        return true;
+    }
+    error = errno;
+    unsbi_posix_close_fd(&ends[0]);
+    unsbi_posix_close_fd(&ends[1]);
+    errno = error;
+    return false;
 #endif
 }
 

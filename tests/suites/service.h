@@ -1054,6 +1054,31 @@ static inline int loopback_connect(uint16_t port)
     return fd;
 }
 
+/* A listener whose queue is full leaves connections unanswered. The descriptors that fill it are
+ * returned; 0 of them: this system does not behave so. */
+static inline size_t fill_queue(uint16_t port, int *fds, size_t max)
+{
+    struct sockaddr_in address;
+    size_t count = 0;
+
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    while (count < max) {
+        int fd = private_fd(socket(AF_INET, SOCK_STREAM, 0));
+        struct pollfd item = {.fd = fd, .events = POLLOUT};
+        (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+        (void)connect(fd, (struct sockaddr *)(void *)&address, sizeof address);
+        fds[count++] = fd;
+        if (poll(&item, 1, 100) == 0)
+            return count;
+    }
+    while (count != 0)
+        (void)close(fds[--count]);
+    return 0;
+}
+
 /* Those that run, so that a test that fails leaves none behind. They must not lie on the stack. */
 static peer *peers[8];
 
