@@ -124,11 +124,19 @@ static void seen_free(void *block)
     free(block);
 }
 
-/* "NAME" stands for `names`; addresses for themselves. */
+/* Names that begin with "NAME" stand for `names`; addresses for themselves. */
 static const char *names[6];
 static uint16_t name_ports[6];
 static int empty_lists; /* so many successes without an address */
 static bool no_more;    /* and after those names do not exist */
+static int held, asked; /* look-ups of names wait; so many have begun */
+
+static void sleep_a_moment(void)
+{
+    struct timespec time = {0, 1000000};
+
+    (void)nanosleep(&time, NULL);
+}
 
 static int seen_resolve(const char *host, const char *port, const struct addrinfo *hints,
                         struct addrinfo **list)
@@ -138,19 +146,22 @@ static int seen_resolve(const char *host, const char *port, const struct addrinf
     int rc;
 
     numeric.ai_flags |= AI_NUMERICHOST;
-    if (empty_lists != 0) {
-        empty_lists--;
-        return 0;
-    }
-    if (strcmp(host, "NAME") != 0) {
+    if (strncmp(host, "NAME", 4) != 0 && empty_lists == 0) {
         rc = getaddrinfo(host, port, &numeric, list);
         live(&live_lists, rc == 0);
         return rc;
     }
-    if ((hints->ai_flags & AI_NUMERICHOST) != 0)
+    if ((hints->ai_flags & AI_NUMERICHOST) != 0 && strncmp(host, "NAME", 4) == 0)
         return EAI_NONAME;
     if (fails(RESOLVE))
         return EAI_SYSTEM;
+    live(&asked, 1);
+    while (live_now(&held) != 0)
+        sleep_a_moment();
+    if (empty_lists != 0) {
+        empty_lists--;
+        return 0;
+    }
     for (i = 0; i < COUNT(names) && names[i] != NULL && !no_more; i++) {
         char digits[8];
 
@@ -200,12 +211,12 @@ static int seen_getsockopt(int fd, int level, int name, void *value, socklen_t *
     return fails(STATUS) ? -1 : getsockopt(fd, level, name, value, size);
 }
 
-/* With EINTR the connection goes on all the same; with 0 it is there at once. */
+/* With EINTR and EAGAIN the connection goes on all the same; with 0 it is there at once. */
 static int seen_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
     if (!fails(CONNECT))
         return connect(fd, address, size);
-    if (fault.error == EINTR || fault.error == 0) {
+    if (fault.error == EINTR || fault.error == EAGAIN || fault.error == 0) {
         struct pollfd item = {fd, POLLOUT, 0};
 
         (void)connect(fd, address, size);
@@ -450,6 +461,7 @@ static const struct {
     {"refused at once", "127.0.0.1", CONNECT, 0, 1, ECONNREFUSED, UNSB_E_CONNECT, ECONNREFUSED, 0},
     {"no route to the first", "NAME", CONNECT, 0, 1, ENETUNREACH, UNSB_OK, 0, 0},
     {"interrupted, and goes on", "127.0.0.1", CONNECT, 0, 1, EINTR, UNSB_OK, 0, 0},
+    {"not now, and goes on", "127.0.0.1", CONNECT, 0, 1, EAGAIN, UNSB_OK, 0, 0},
     {"there at once", "127.0.0.1", CONNECT, 0, 1, 0, UNSB_OK, 0, 0},
     {"how it ended is not told", "127.0.0.1", STATUS, 0, 1, ENOBUFS, UNSB_E_CONNECT, ENOBUFS, 0},
     {"how the first ended is not told", "NAME", STATUS, 0, 1, ENOBUFS, UNSB_OK, 0, 0},
@@ -573,6 +585,9 @@ static void nothing_found(void **state)
     empty_lists = 1;
     assert_int_equal(connected("127.0.0.1", port), UNSB_E_RESOLVE);
     closed_and_well();
+    empty_lists = 1;
+    assert_int_equal(connected("NAME", port), UNSB_E_RESOLVE);
+    closed_and_well();
     stands_for("127.0.0.1", port, NULL, 0);
     no_more = true;
     assert_int_equal(connected("NAME", port), UNSB_E_RESOLVE);
@@ -583,6 +598,85 @@ static void nothing_found(void **state)
     assert_int_equal(tcp.resolve_error, EAI_NONAME);
     closed_and_well();
     assert_int_equal(connected("", port), UNSB_E_RESOLVE);
+    closed_and_well();
+}
+
+/* The address that answered last goes first only if it is that one. */
+static void another_family(void **state)
+{
+    int rc;
+
+    (void)state;
+    assert_int_equal(connected("127.0.0.1", port), UNSB_OK);
+    take_peer();
+    t.vtable->close(t.context);
+    assert_int_not_equal(tcp.known_size, 0);
+    rc = connected("::1", refused_port);
+    assert_int_equal(rc, UNSB_E_CONNECT);
+    closed_and_well();
+}
+
+/* ======================================================================
+ * >>look-ups
+ * ====================================================================== */
+
+static void hold(bool on)
+{
+    bool begun;
+
+    if (on) {
+        live(&held, 1 - live_now(&held));
+        live(&asked, -live_now(&asked));
+    } else {
+        EVENTUALLY(live_now(&asked) != 0, begun);
+        assert_true(begun);
+        live(&held, -1);
+    }
+}
+
+/* A look-up that nobody waits for any more, while the process forks: the child has no thread that
+ * would end it, and gives up its descriptors. */
+static void forked_without_a_client(void **state)
+{
+    int status = -1;
+    pid_t child;
+
+    (void)state;
+    stands_for("127.0.0.1", port, NULL, 0);
+    hold(true);
+    assert_int_equal(t.vtable->connect(t.context, "NAME", 9), UNSB_PENDING);
+    t.vtable->close(t.context);
+    child = fork();
+    if (child == 0)
+        _exit(unsbi_posix_running == NULL && descriptors() == before ? 0 : 1);
+    hold(false);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    closed_and_well();
+}
+
+/* Two hosts at the same time have a look-up each; and so has a host for another port. */
+static void several(void **state)
+{
+    static unsb_posix others[2];
+    static const char *const hosts[2] = {"NAME.2", "NAME"};
+    unsb_transport more[2];
+    size_t i;
+
+    (void)state;
+    stands_for("127.0.0.1", port, NULL, 0);
+    hold(true);
+    assert_int_equal(t.vtable->connect(t.context, "NAME", 9), UNSB_PENDING);
+    for (i = 0; i < 2; i++) {
+        more[i] = unsb_posix_transport(&others[i]);
+        assert_int_equal(more[i].vtable->connect(&others[i], hosts[i], 10), UNSB_PENDING);
+        assert_ptr_not_equal(others[i].lookup, tcp.lookup);
+    }
+    assert_ptr_not_equal(others[0].lookup, others[1].lookup);
+    hold(false);
+    assert_int_equal(connected("NAME", 9), UNSB_OK);
+    for (i = 0; i < 2; i++)
+        more[i].vtable->close(&others[i]);
     closed_and_well();
 }
 
@@ -733,6 +827,7 @@ static int tear_down(void **state)
 {
     (void)state;
     fault.call = NONE;
+    live(&held, -live_now(&held));
     t.vtable->close(t.context);
     let_peer_go();
     tcp.known_size = 0;
@@ -748,6 +843,9 @@ int main(void)
                                        TEST(short_of_sockets),
                                        TEST(one_descriptor_at_a_time),
                                        TEST(nothing_found),
+                                       TEST(another_family),
+                                       TEST(forked_without_a_client),
+                                       TEST(several),
                                        TEST(transfers),
                                        TEST(huge_sizes),
                                        TEST(waits),
