@@ -24,7 +24,7 @@ client="test_request test_client test_faults test_replay"
 units="$parts $client test_dialects test_tolerance test_exchange"
 alike="test_diff" # builds both variants itself
 tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls test_tls_openssl conform_openssl"
-ports="test_posix test_posix_faults test_bearssl test_x509 test_address test_proxy $tls \
+ports="test_posix test_posix_faults test_bearssl test_pem test_x509 test_address test_proxy $tls \
     conform_posix conform_bearssl conform_template conform_proxy conform_arduino test_exceptions"
 service="test_api test_cuts test_large"
 # of all that is built in $BUILD/fast and $BUILD/sanitized; -g1 names lines, which -g takes longer for

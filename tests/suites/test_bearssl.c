@@ -1,5 +1,5 @@
-/* What the BearSSL port has of its own: record buffers and PEM files. What every TLS port must do
- * is in tls_suite.h. */
+/* What the BearSSL port has of its own: record buffers, DER. What every TLS port must do is in
+ * tls_suite.h, PEM in test_pem.c. */
 #include "suite.h"
 
 #include "service.h"
@@ -103,91 +103,8 @@ static void record_buffers(void **state)
 }
 
 /* ======================================================================
- * >>pem
+ * >>anchors
  * ====================================================================== */
-
-static void pem_files(void **state)
-{
-    unsb_bearssl_trust trust;
-    char *ca = read_text(pki("ca.pem")), *key = read_text(pki("localhost.key"));
-    char path[600], *text = (char *)malloc(3 * (strlen(ca) + strlen(key)) + 200);
-
-    (void)state;
-    if (text == NULL)
-        fail_msg("out of memory");
-    memset(&trust, 0, sizeof trust);
-    assert_int_equal(unsb_bearssl_load_pem(&trust, scratch("missing")), UNSB_E_TRUST);
-    assert_int_equal(trust.error, ENOENT);
-    assert_int_equal(trust.count, 0);
-    (void)setenv("SSL_CERT_FILE", scratch("missing"), 1);
-    assert_int_equal(unsb_bearssl_load_pem(&trust, NULL), UNSB_E_TRUST);
-    assert_int_equal(trust.error, ENOENT);
-    assert_int_equal(unsb_bearssl_load_pem(&trust, scratch(".")), UNSB_E_TRUST);
-    assert_int_equal(trust.error, EISDIR);
-    write_file(scratch("empty"), "", 0);
-    assert_int_equal(unsb_bearssl_load_pem(&trust, scratch("empty")), UNSB_E_TRUST);
-    assert_int_equal(trust.error, 0);
-    assert_int_equal(unsb_bearssl_add_pem(&trust, "", 0), UNSB_E_TRUST);
-    assert_int_equal(unsb_bearssl_add_pem(&trust, "\0\xff garbage\n", 11), UNSB_E_TRUST);
-    assert_int_equal(trust.skipped, 0);
-    assert_int_equal(unsb_bearssl_add_pem(&trust, key, strlen(key)), UNSB_E_TRUST);
-    assert_int_equal(trust.skipped, 1);
-    /* cut in the middle; and with a character that base64 does not have */
-    assert_int_equal(unsb_bearssl_add_pem(&trust, ca, strlen(ca) / 2), UNSB_E_TRUST);
-    assert_int_equal(trust.skipped, 2);
-    (void)strcpy(text, ca);
-    text[strlen(ca) / 2] = '!';
-    assert_int_equal(unsb_bearssl_add_pem(&trust, text, strlen(text)), UNSB_E_TRUST);
-    assert_int_equal(trust.skipped, 3);
-    (void)strcpy(text, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    assert_int_equal(unsb_bearssl_add_pem(&trust, text, strlen(text)), UNSB_E_TRUST);
-    assert_int_equal(trust.skipped, 4);
-    assert_int_equal(trust.count, 0);
-
-    /* text around it, a key among them, and no last line end; what was added before stays */
-    (void)sprintf(text, "# a bundle\n%s\n%s%s", key, ca, ca);
-    text[strlen(text) - 1] = '\0';
-    assert_int_equal(unsb_bearssl_add_pem(&trust, text, strlen(text)), UNSB_OK);
-    assert_int_equal(trust.count, 2);
-    assert_int_equal(trust.skipped, 5);
-    (void)snprintf(path, sizeof path, "%s", pki("ca.pem"));
-    (void)setenv("SSL_CERT_FILE", path, 1);
-    assert_int_equal(unsb_bearssl_load_pem(&trust, NULL), UNSB_OK);
-    assert_int_equal(trust.count, 3);
-    assert_int_equal(unsb_bearssl_load_pem(&trust, scratch("missing")), UNSB_E_TRUST);
-    assert_int_equal(trust.count, 3);
-    (void)unsetenv("SSL_CERT_FILE");
-    unsb_bearssl_free_trust(&trust);
-    assert_true(is_zero(&trust, sizeof trust));
-    unsb_bearssl_free_trust(&trust);
-    free(ca);
-    free(key);
-    free(text);
-}
-
-/* RFC 7468 section 3: lines end in CR LF as well as in LF. */
-static void pem_line_ends(void **state)
-{
-    unsb_bearssl_trust trust;
-    char *ca = read_text(pki("ca.pem")), *text = (char *)malloc(2 * strlen(ca) + 1);
-    size_t size = 0, i;
-    int rc;
-
-    (void)state;
-    if (text == NULL)
-        fail_msg("out of memory");
-    memset(&trust, 0, sizeof trust);
-    for (i = 0; ca[i] != '\0'; i++) {
-        if (ca[i] == '\n')
-            text[size++] = '\r';
-        text[size++] = ca[i];
-    }
-    rc = unsb_bearssl_add_pem(&trust, text, size);
-    unsb_bearssl_free_trust(&trust);
-    free(ca);
-    free(text);
-    assert_int_equal(rc, UNSB_OK);
-}
 
 /* The same certificate without its base64 makes the same anchor. */
 static void der_certificates(void **state)
@@ -313,9 +230,8 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(wrong_configurations), TEST(record_buffers), TEST(pem_files),
-        TEST(pem_line_ends),        TEST(der_certificates), TEST(many_anchors),
-        TEST(system_bundle)};
+        TEST(wrong_configurations), TEST(record_buffers), TEST(der_certificates),
+        TEST(many_anchors),         TEST(system_bundle)};
 
     return cmocka_run_group_tests_name("bearssl", tests, start, stop);
 }

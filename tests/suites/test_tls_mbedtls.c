@@ -75,7 +75,6 @@ static bool port_has_session(void)
         {"order_reversed", false, "Mbed TLS looks for issuers behind what they issued"},           \
         {"order_mixed", false, "Mbed TLS looks for issuers behind what they issued"},
 
-static void pem_files(void **state);
 static void many_anchors(void **state);
 static void cut_handshakes(void **state);
 static void broken_off_messages(void **state);
@@ -97,84 +96,15 @@ static void changes_of_keys(void **state);
 #endif
 
 #define PORT_TESTS                                                                                 \
-    TEST(pem_files), TEST(many_anchors), TEST(cut_handshakes), TEST(broken_off_messages),          \
+    TEST(many_anchors), TEST(cut_handshakes), TEST(broken_off_messages),                           \
         TEST(other_records), TEST(texts), TEST(configurations), TEST(dropping),                    \
         TEST(a_server_of_its_own_mind), TLS13_TESTS
 
 #include "tls_suite.h"
 
 /* ======================================================================
- * >>pem
+ * >>anchors
  * ====================================================================== */
-
-static void pem_files(void **state)
-{
-    unsb_mbedtls_trust trust;
-    char *ca = read_text(pki("ca.pem")), *key = read_text(pki("localhost.key")), path[600];
-    char *text = (char *)malloc(3 * (strlen(ca) + strlen(key)) + 200), *next;
-    size_t size = 0, i;
-
-    (void)state;
-    if (text == NULL)
-        fail_msg("out of memory");
-    memset(&trust, 0, sizeof trust);
-    assert_int_equal(unsb_mbedtls_load_pem(&trust, scratch("missing")), UNSB_E_TRUST);
-    assert_int_equal(trust.error, ENOENT);
-    (void)setenv("SSL_CERT_FILE", scratch("missing"), 1);
-    assert_int_equal(unsb_mbedtls_load_pem(&trust, NULL), UNSB_E_TRUST);
-    assert_int_equal(trust.error, ENOENT);
-    assert_int_equal(unsb_mbedtls_load_pem(&trust, scratch(".")), UNSB_E_TRUST);
-    assert_int_equal(trust.error, EISDIR);
-    write_file(scratch("empty"), "", 0);
-    assert_int_equal(unsb_mbedtls_load_pem(&trust, scratch("empty")), UNSB_E_TRUST);
-    assert_int_equal(trust.error, 0);
-    assert_int_equal(unsb_mbedtls_add_pem(&trust, "", 0), UNSB_E_TRUST);
-    assert_int_equal(unsb_mbedtls_add_pem(&trust, "\0\xff garbage\n", 11), UNSB_E_TRUST);
-    /* not a certificate; DER is not asked for, and would be taken for one without PEM */
-    assert_int_equal(unsb_mbedtls_add_pem(&trust, key, strlen(key)), UNSB_E_TRUST);
-    assert_int_equal(trust.skipped, 0);
-    /* cut in the middle; with a character that base64 does not have; and no certificate in it */
-    assert_int_equal(unsb_mbedtls_add_pem(&trust, ca, strlen(ca) / 2), UNSB_E_TRUST);
-    assert_int_equal(trust.skipped, 1);
-    (void)strcpy(text, ca);
-    text[strlen(ca) / 2] = '!';
-    assert_int_equal(unsb_mbedtls_add_pem(&trust, text, strlen(text)), UNSB_E_TRUST);
-    assert_int_equal(trust.skipped, 2);
-    (void)strcpy(text, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    assert_int_equal(unsb_mbedtls_add_pem(&trust, text, strlen(text)), UNSB_E_TRUST);
-    assert_int_equal(trust.skipped, 3);
-    assert_int_equal(trust.count, 0);
-    assert_int_equal(trust.error, 0);
-
-    /* text around it, a key and a bad one among them, no last line end; what was there stays */
-    next = text + strlen(text);
-    (void)sprintf(next, "# a bundle\n%s\n%s%s", key, ca, ca);
-    text[strlen(text) - 1] = '\0';
-    assert_int_equal(unsb_mbedtls_add_pem(&trust, text, strlen(text)), UNSB_OK);
-    assert_int_equal(trust.count, 2);
-    assert_int_equal(trust.skipped, 4);
-    /* RFC 7468 section 3: lines end in CR LF as well as in LF */
-    for (i = 0; ca[i] != '\0'; i++) {
-        if (ca[i] == '\n')
-            text[size++] = '\r';
-        text[size++] = ca[i];
-    }
-    assert_int_equal(unsb_mbedtls_add_pem(&trust, text, size), UNSB_OK);
-    assert_int_equal(trust.count, 3);
-    (void)snprintf(path, sizeof path, "%s", pki("ca.pem"));
-    (void)setenv("SSL_CERT_FILE", path, 1);
-    assert_int_equal(unsb_mbedtls_load_pem(&trust, NULL), UNSB_OK);
-    assert_int_equal(trust.count, 4);
-    assert_int_equal(unsb_mbedtls_load_pem(&trust, scratch("missing")), UNSB_E_TRUST);
-    assert_int_equal(trust.count, 4);
-    (void)unsetenv("SSL_CERT_FILE");
-    unsb_mbedtls_free_trust(&trust);
-    assert_true(is_zero(&trust, sizeof trust));
-    unsb_mbedtls_free_trust(&trust);
-    free(ca);
-    free(key);
-    free(text);
-}
 
 /* The system's bundle: none of it has signed the local service's certificate. Then that one's
  * authority, as the last of many. */
