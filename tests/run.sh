@@ -23,7 +23,8 @@ parts="test_base64 test_json_reader test_json_writer test_http test_sign test_pa
 client="test_request test_client test_faults test_replay"
 units="$parts $client test_dialects test_tolerance test_exchange"
 alike="test_diff" # builds both variants itself
-tls="test_tls_bearssl test_tls_mbedtls conform_mbedtls test_tls_openssl conform_openssl"
+tls="test_tls_faults test_tls_bearssl test_tls_mbedtls conform_mbedtls test_tls_openssl \
+    conform_openssl"
 ports="test_posix test_posix_faults test_bearssl test_pem test_x509 test_address test_proxy $tls \
     conform_posix conform_bearssl conform_template conform_proxy conform_arduino test_exceptions"
 service="test_api test_cuts test_large"

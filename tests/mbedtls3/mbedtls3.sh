@@ -7,7 +7,8 @@ mbedtls3_flags="-isystem $mbedtls3/include -I$ROOT/tests/mbedtls3 \
     -DMBEDTLS_USER_CONFIG_FILE=\\<config.h\\>"
 
 mbedtls3_lib() { # mbedtls3_lib NAME DEFINES: the library as $mbedtls3.NAME/libmbedtls3.a
-    make -s -j2 -C "$ROOT/tests/mbedtls3" SOURCE="$mbedtls3" B="$mbedtls3.$1" DEFINES="$2"
+    locked "$CACHE/locks/mbedtls3.$1" make -s -j2 -C "$ROOT/tests/mbedtls3" SOURCE="$mbedtls3" \
+        B="$mbedtls3.$1" DEFINES="$2"
 }
 
 # Without a warning: as C and as C++, and with what Mbed TLS may be built without.
@@ -42,6 +43,8 @@ if source_package mbedtls "$mbedtls3" trixie >"$WORK/make.log" 2>&1 &&
     TARGET="$(uname -s), Mbed TLS 3.6 with TLS 1.3"
     mbedtls3_run "Mbed TLS 3.6" default "conform_mbedtls test_tls_mbedtls" \
         CFLAGS="-O2 $mbedtls3_flags"
+    mbedtls3_run "Mbed TLS 3.6" default "test_pem test_tls_faults" CFLAGS="-O2 $mbedtls3_flags" \
+        LIBS="$mbedtls3.default/libmbedtls3.a -lssl -lcrypto"
     mbedtls3_run "Mbed TLS 3.6 by PSA alone" psa "conform_mbedtls test_tls_mbedtls" \
         CFLAGS="-O2 $mbedtls3_flags -DPSA_ALL"
     mbedtls3_run "Mbed TLS 3.6, sanitized" default_sanitized "conform_mbedtls test_tls_mbedtls" \
