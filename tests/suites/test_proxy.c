@@ -217,7 +217,7 @@ static void long_ones(void **state)
 static void bad_hosts(void **state)
 {
     static const char *const hosts[] = {"", "a b", "a\r\nX: y", "a/b", "a@b", "a?b", "a#", "[::1]",
-                                        "%eth0:", "\xff"};
+                                        "%eth0:", "\xff", "a\x7f"};
     size_t i;
 
     (void)state;
@@ -450,6 +450,10 @@ static void urls(void **state)
                 {"socks5://p:1", UNSB_E_PROXY_SCHEME},
                 {"socks5h://u:secret@p", UNSB_E_PROXY_SCHEME},
                 {"ftp://p", UNSB_E_PROXY_SCHEME},
+                {"sock://p", UNSB_E_PROXY_SCHEME},
+                {"http://p:8!", UNSB_E_PROXY_CONFIG},
+                {"http://p\x7f", UNSB_E_PROXY_CONFIG},
+                {"http://u%7f@p", UNSB_E_PROXY_CONFIG},
                 {"http://", UNSB_E_PROXY_CONFIG},
                 {"", UNSB_E_PROXY_CONFIG},
                 {"http://p:", UNSB_E_PROXY_CONFIG},
@@ -536,6 +540,12 @@ static void exceptions(void **state)
                  {"10.0.0.1/33", "10.0.0.1", false},
                  {"10.0.0.1/0", "10.0.0.2", false},
                  {"10.0.0.1/8x", "10.0.0.1", false},
+                 {"10.0.0.1/1290", "10.0.0.1", false},
+                 {"10.0.0.1/-8", "10.0.0.1", false},
+                 {"0000000000000000000000000000000000000000000000000000000000000::1", "::1", false},
+                 {"x", "", false},
+                 {"a:b", "a:b", true},
+                 {"a:b", "x.a:b", true},
                  {"10.0.0.0/8", "10.test", false},
                  {"::1", "::1", true},
                  {"0:0::1", "::1", true},
@@ -596,6 +606,68 @@ static void environment(void **state)
     assert_string_equal(settings.host, "");
 }
 
+/* A head as long as it may be, and one byte more, wherever in a line that byte is: also where the
+ * name of a header is passed on that must mean nothing. */
+static void longest_heads(void **state)
+{
+    static char head[UNSB_HTTP_HEAD_LIMIT + 200];
+    size_t pad;
+    bool taken = true;
+
+    (void)state;
+    for (pad = UNSB_HTTP_HEAD_LIMIT - 150; pad < UNSB_HTTP_HEAD_LIMIT; pad++) {
+        size_t size = (size_t)sprintf(head, OK_HEAD "A: ");
+        int rc;
+
+        memset(head + size, 'a', pad - size);
+        (void)strcpy(head + pad, "\r\nContent-Lengthy: 1\r\nContent-Length: 5\r\n\r\nhello");
+        begin("p", head);
+        rc = dial();
+        assert_int_equal(rc, rc == UNSB_OK ? UNSB_OK : UNSB_E_PROXY_ANSWER);
+        assert_true(taken || rc != UNSB_OK); /* once too long, always */
+        taken = rc == UNSB_OK;
+        wire.vtable->close(wire.context);
+    }
+    assert_false(taken);
+}
+
+/* Inner transports that lack what they may lack, or are none. */
+static void bare(void **state)
+{
+    static const unsb_transport_class bare_class = {line_connect, line_send, line_recv, line_close,
+                                                    NULL,         NULL,      NULL};
+    unsb_transport inner = {NULL, NULL};
+
+    (void)state;
+    begin("p", OK_HEAD "\r\n");
+    inner.vtable = &bare_class;
+    wire = unsb_proxy_transport(&proxy, inner, &settings);
+    assert_ptr_equal(wire.vtable->wait, NULL);
+    assert_int_equal(dial(), UNSB_OK);
+    assert_int_equal(wire.vtable->interest(wire.context, UNSB_READABLE), UNSB_READABLE);
+    wire.vtable->drop(wire.context);
+    assert_int_equal(line.closed, 1);
+    inner.vtable = NULL;
+    wire = unsb_proxy_transport(&proxy, inner, &settings);
+    assert_int_not_equal(wire.vtable->interest(wire.context, UNSB_WRITABLE) & UNSB_WRITABLE, 0);
+    assert_int_equal(dial(), UNSB_E_PROXY_CONFIG);
+    assert_int_not_equal(wire.vtable->interest(wire.context, UNSB_WRITABLE), 0);
+    wire.vtable->drop(wire.context);
+}
+
+static void words(void **state)
+{
+    int i, j;
+
+    (void)state;
+    for (i = UNSB_E_PROXY; i >= UNSB_E_PROXY_SCHEME; i--) {
+        assert_true(strlen(unsb_proxy_error_text(i)) > 10);
+        for (j = UNSB_E_PROXY; j > i; j--)
+            assert_string_not_equal(unsb_proxy_error_text(i), unsb_proxy_error_text(j));
+    }
+    assert_string_equal(unsb_proxy_error_text(UNSB_E_IO), unsb_error_text(UNSB_E_IO));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -604,7 +676,8 @@ int main(void)
         cmocka_unit_test(endless_heads),    cmocka_unit_test(failures_beneath),
         cmocka_unit_test(direct),           cmocka_unit_test(waiting),
         cmocka_unit_test(urls),             cmocka_unit_test(exceptions),
-        cmocka_unit_test(environment)};
+        cmocka_unit_test(environment),      cmocka_unit_test(longest_heads),
+        cmocka_unit_test(bare),             cmocka_unit_test(words)};
 
     return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);
 }
