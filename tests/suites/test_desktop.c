@@ -1,6 +1,6 @@
 /* The desktop layer: where keys and address are from, what is told of each fault, several at once.
  * UNSB_TEST_PKI names a directory with ca.pem; UNSB_DESKTOP_ services are told by
- * tests/examples/examples.sh, which builds this suite with each TLS library. */
+ * tests/examples/services.sh; examples.sh builds this suite with each TLS library. */
 #include "suite.h"
 #include "unsandbox_desktop.h"
 #include <sys/stat.h>
@@ -234,6 +234,11 @@ static void addresses(void **state)
                  {"https://fe80::1", "in brackets"},
                  {"https://[::1", "closing bracket"},
                  {"https://local host", "character"},
+                 {"https://[::1]x", "character"},
+                 {"https://a~b", "character"},
+                 {"https://local host/", "character"},
+                 {"http://128.0.0.1", "this machine alone"},
+                 {"http://127.0.0.1234", "this machine alone"},
                  {"http://api.unsandbox.com", "this machine alone"}};
     char url[400];
     size_t i;
@@ -496,6 +501,133 @@ static void texts_are_cut_and_clean(void **state)
     says(-1234, "error -1234");
 }
 
+/* Every code, with every fault that a TLS library may tell of a certificate, before a connection and
+ * after, for names and IPv6 addresses: words, none of them cut. */
+static void all_codes_are_explained(void **state)
+{
+    static const int faults[] = {
+        0,
+#if UNSB_DESKTOP_TLS_OPENSSL
+        X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_IP_ADDRESS_MISMATCH,
+        X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+        X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
+        X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+        X509_V_ERR_INVALID_PURPOSE, UNSB_OPENSSL_CUT
+#elif UNSB_DESKTOP_TLS_MBEDTLS
+        MBEDTLS_X509_BADCERT_FUTURE, MBEDTLS_X509_BADCERT_EXPIRED, MBEDTLS_X509_BADCERT_CN_MISMATCH,
+        MBEDTLS_X509_BADCERT_NOT_TRUSTED, MBEDTLS_X509_BADCERT_OTHER,
+        MBEDTLS_ERR_X509_INVALID_FORMAT, MBEDTLS_ERR_SSL_CONN_EOF
+#else
+        UNSB_BEARSSL_NOT_YET_VALID, BR_ERR_X509_EXPIRED, BR_ERR_X509_BAD_SERVER_NAME,
+        BR_ERR_X509_NOT_TRUSTED, BR_ERR_X509_WEAK_PUBLIC_KEY, BR_ERR_IO
+#endif
+    };
+    static const char *const hosts[] = {"https://localhost:1", "https://[::1]:1",
+                                        "http://localhost:1", "http://[::1]:1"};
+    unsb_result results[2];
+    size_t host, i;
+    int rc, told_result;
+
+    (void)state;
+    memset(results, 0, sizeof results);
+    results[1].http_status = 401;
+    (void)strcpy(results[1].error, "an error");
+    for (host = 0; host <= COUNT(hosts); host++) {
+        if (host < COUNT(hosts)) {
+            unsb_desktop_options options = {.url = hosts[host], .public_key = "k"};
+            assert_int_equal(unsb_desktop_open(&d, &options), UNSB_OK);
+        }
+        for (i = 0; i < COUNT(faults); i++) {
+            d.tls.error = faults[i];
+            for (rc = -1; rc > UNSB_E_USER - 50; rc -= rc == -100 ? -UNSB_E_USER - 110 : 1) {
+                for (told_result = 0; told_result < 3; told_result++) {
+                    d.tcp.error = told_result == 1 ? ECONNREFUSED : 0;
+                    assert_ptr_equal(unsb_desktop_explain(
+                        &d, rc, told_result == 0 ? NULL : &results[told_result - 1], why,
+                        sizeof why), why);
+                    if (rc != UNSB_E_DESKTOP_URL && rc != UNSB_E_DESKTOP_KEYS)
+                        assert_in_range(strlen(why), 5, sizeof why - 2);
+                }
+            }
+        }
+        unsb_desktop_close(&d); /* at last, of one that was never opened */
+    }
+}
+
+static void ends_are_explained(void **state)
+{
+    unsb_result result;
+
+    (void)state;
+    says(UNSB_OK, "it succeeded");
+    memset(&result, 0, sizeof result);
+    (void)unsb_desktop_explain(&d, UNSB_OK, &result, why, sizeof why);
+    told("did not succeed");
+    result.status = UNSB_STATUS_CANCELLED;
+    (void)unsb_desktop_explain(&d, UNSB_OK, &result, why, sizeof why);
+    told("cancelled");
+    result.status = UNSB_STATUS_TIMEOUT;
+    (void)unsb_desktop_explain(&d, UNSB_OK, &result, why, sizeof why);
+    told("ttl");
+    result.http_status = 500;
+    (void)strcpy(result.message, "a\x7f" "b");
+    (void)unsb_desktop_explain(&d, UNSB_E_SERVER, &result, why, sizeof why);
+    told(": a b");
+}
+
+/* What people have in their homes, and none at all. */
+static void odd_homes(void **state)
+{
+    static char longest[2000];
+    char path[128];
+    FILE *file;
+
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/.unsandbox", home);
+    file = fopen(path, "wb"); /* a file where a folder should be */
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+    refused(NULL, UNSB_E_DESKTOP_KEYS, "there are no keys");
+    assert_null(strstr(why, "cannot be read"));
+    (void)remove(path);
+    memset(longest, 'h', sizeof longest - 1);
+    setenv("HOME", longest, 1);
+    refused(NULL, UNSB_E_DESKTOP_KEYS, "there are no keys");
+    setenv("HOME", home, 1);
+    accounts("\"unsb-pk-0,unsb-sk-0\n");
+    refused(NULL, UNSB_E_DESKTOP_KEYS, "there are no keys"); /* a quote that does not end */
+    setenv("UNSANDBOX_PUBLIC_KEY", "unsb-pk-0", 1);
+    setenv("UNSANDBOX_SECRET_KEY", longest, 1);
+    refused(NULL, UNSB_E_DESKTOP_KEYS, "");
+    unsetenv("UNSANDBOX_PUBLIC_KEY");
+    unsetenv("UNSANDBOX_SECRET_KEY");
+    {
+        unsb_desktop_options options = {.public_key = ""};
+        refused(&options, UNSB_E_DESKTOP_KEYS, "");
+    }
+}
+
+static void output_is_written(void **state)
+{
+    FILE *file = fopen("/dev/full", "wb");
+
+    (void)state;
+    if (file != NULL) {
+        assert_int_equal(unsb_desktop_write(file, "", 0), UNSB_OK);
+        assert_int_equal(unsb_desktop_write(file, "a", 1), UNSB_E_SINK);
+        (void)fclose(file);
+    }
+    file = tmpfile();
+    assert_non_null(file);
+    assert_int_equal(unsb_desktop_write(file, "ab", 2), UNSB_OK);
+    assert_int_equal(ftell(file), 2);
+    (void)fclose(file);
+    file = fopen("/dev/null", "rb"); /* which cannot be written */
+    assert_non_null(file);
+    assert_int_equal(unsb_desktop_write(file, "ab", 2), UNSB_E_SINK);
+    (void)fclose(file);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, fresh, clean)
 
 int main(void)
@@ -519,6 +651,10 @@ int main(void)
         CASE(several_at_once),
         CASE(closing_wipes_and_may_be_repeated),
         CASE(texts_are_cut_and_clean),
+        CASE(all_codes_are_explained),
+        CASE(ends_are_explained),
+        CASE(odd_homes),
+        CASE(output_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
