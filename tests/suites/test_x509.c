@@ -221,6 +221,169 @@ static void issuers_and_subjects(void **state)
 }
 
 /* ======================================================================
+ * >>parts  What no chain of OpenSSL's making has
+ * ====================================================================== */
+
+static void names_within(void **state)
+{
+    static const struct {
+        const char *name, *base;
+        bool exclusion, want;
+    } cases[] = {{"a.test", "test", false, true},    {"a.test", "b.test", false, false},
+                 {"atest", "test", false, false},    {"test", "a.test", false, false},
+                 {"a.test", ".test", false, true},   {"test", ".test", false, false},
+                 {"a.best", ".test", false, false},  {"A.TeSt", "tEst", false, true},
+                 {"a.test", "", false, true},        {"test", ".test", true, true},
+                 {"*.test", "a.test", true, true},   {"*.test", "a.best", true, false},
+                 {"*.test", "ab.cd.test", true, false}, {"*.", "test", true, false},
+                 {"*.x", "test", true, false},       {"*.test", "a.test", false, false},
+                 {"x.test", "a.test", true, false}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++)
+        if (unsbi_x509_dns_within((const uint8_t *)cases[i].name, strlen(cases[i].name),
+                                  (const uint8_t *)cases[i].base, strlen(cases[i].base),
+                                  cases[i].exclusion) != cases[i].want)
+            fail_msg("\"%s\" in \"%s\"", cases[i].name, cases[i].base);
+}
+
+static void directories_within(void **state)
+{
+    static uint8_t large[4 + 300] = {0x30, 0x82, 1, 300 - 256};
+    static const struct {
+        uint8_t bytes[6];
+        size_t size;
+        int want; /* how many bytes are in it, -1: it is no Name */
+    } cases[] = {{{0x30, 0}, 2, 0},
+                 {{0x30, 1, 7}, 3, 1},
+                 {{0x30, 0x81, 1, 7}, 4, 1},
+                 {{0}, 0, -1},
+                 {{0x30}, 1, -1},
+                 {{0x31, 0}, 2, -1},
+                 {{0x30, 0x80, 0}, 3, -1},
+                 {{0x30, 0x81}, 2, -1},
+                 {{0x30, 0x82, 0}, 3, -1},
+                 {{0x30, 0x83, 0, 0, 1, 7}, 6, -1},
+                 {{0x30, 2, 7}, 3, -1},
+                 {{0x30, 0, 7}, 3, -1}};
+    const uint8_t *name;
+    size_t i, size;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        name = (const uint8_t *)guard_put(&input, cases[i].bytes, cases[i].size);
+        size = cases[i].size;
+        assert_int_equal(unsbi_x509_rdns(&name, &size), cases[i].want >= 0);
+        if (cases[i].want >= 0)
+            assert_int_equal(size, cases[i].want);
+        assert_int_equal(unsbi_x509_directory_within(UNSBI_X509_DIRECTORY, cases[i].bytes,
+                                                     cases[i].size, cases[0].bytes, 2),
+                         cases[i].want >= 0);
+        assert_int_equal(unsbi_x509_directory_within(UNSBI_X509_SUBJECT_NAME, cases[i].bytes, 0,
+                                                     cases[i].bytes, cases[i].size),
+                         cases[i].want == 0);
+    }
+    name = large;
+    size = sizeof large;
+    assert_true(unsbi_x509_rdns(&name, &size));
+    assert_int_equal(size, 300);
+}
+
+/* Which elements may be where, and how many. */
+static void elements(void **state)
+{
+    static const struct {
+        uint8_t kind, tag, element;
+        bool want;
+    } cases[] = {{UNSBI_X509_TOP, 0x30, 1, true},          {UNSBI_X509_TOP, 0x30, 2, false},
+                 {UNSBI_X509_TOP, 0x31, 1, false},         {UNSBI_X509_CERTIFICATE, 0x30, 2, true},
+                 {UNSBI_X509_CERTIFICATE, 0x03, 3, true},  {UNSBI_X509_CERTIFICATE, 0x03, 4, false},
+                 {UNSBI_X509_CERTIFICATE, 0x30, 4, false}, {UNSBI_X509_EXTENSION, 0x01, 2, true},
+                 {UNSBI_X509_EXTENSION, 0x01, 3, false},   {UNSBI_X509_EXTENSION, 0x04, 3, true},
+                 {UNSBI_X509_SUBTREE, 0x82, 3, true},      {UNSBI_X509_SUBTREE, 0x82, 4, false},
+                 {UNSBI_X509_SUBTREE, 0x02, 1, false},     {UNSBI_X509_CONSTRAINTS, 0xA0, 1, true},
+                 {UNSBI_X509_CONSTRAINTS, 0xA0, 2, false}, {UNSBI_X509_CONSTRAINTS, 0xA1, 2, true},
+                 {UNSBI_X509_CONSTRAINTS, 0xA1, 3, false}, {UNSBI_X509_CONSTRAINTS, 0xA2, 1, false}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        unsb_x509_start(&walker, NULL, 0);
+        walker.kind[0] = cases[i].kind;
+        walker.tag = cases[i].tag;
+        walker.element[0] = cases[i].element;
+        if (unsbi_x509_expects(&walker) != cases[i].want)
+            fail_msg("%u: tag %02x as element %u", cases[i].kind, cases[i].tag, cases[i].element);
+    }
+    /* elements are counted up to 255; names may be more */
+    unsb_x509_start(&walker, NULL, 0);
+    walker.kind[0] = UNSBI_X509_NAMES;
+    walker.element[0] = 255;
+    unsbi_x509_tag(&walker, 0x82);
+    assert_int_equal(walker.element[0], 255);
+    assert_int_equal(walker.error, UNSB_X509_OK);
+}
+
+/* A value begins, of a kind that there is not, or too large to be held. */
+static void odd_values(void **state)
+{
+    static const struct {
+        uint8_t kind, tag, field, element, want;
+        uint32_t size;
+    } cases[] = {{UNSBI_X509_NAMES, 0x88, 0, 1, UNSB_X509_OK, 3},
+                 {UNSBI_X509_NAMES, 0x89, 0, 1, UNSB_X509_MALFORMED, 3},
+                 {UNSBI_X509_SUBTREE, 0x88, 0, 1, UNSB_X509_OK, 3},
+                 {UNSBI_X509_SUBTREE, 0x89, 0, 1, UNSB_X509_MALFORMED, 3},
+                 {UNSBI_X509_SUBTREE, 0x80, 0, 2, UNSB_X509_CONSTRAINT, 1},
+                 {UNSBI_X509_TBS, 0x30, UNSB_X509_SIGNATURE, 1, UNSB_X509_OK,
+                  UNSBI_X509_ALGORITHM_SIZE},
+                 {UNSBI_X509_TBS, 0x30, UNSB_X509_SIGNATURE, 1, UNSB_X509_LIMIT,
+                  UNSBI_X509_ALGORITHM_SIZE + 1}};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        unsb_x509_start(&walker, NULL, 0);
+        walker.level = 1;
+        walker.kind[1] = cases[i].kind;
+        walker.element[1] = cases[i].element;
+        walker.tag = cases[i].tag;
+        walker.field = cases[i].field;
+        walker.size = cases[i].size;
+        unsbi_x509_value_begin(&walker);
+        assert_int_equal(walker.error, cases[i].want);
+    }
+    /* a purpose that is found is found, whatever comes after it */
+    unsb_x509_start(&walker, NULL, 0);
+    walker.kind[0] = UNSBI_X509_PURPOSES;
+    walker.serves = true;
+    walker.size = 1;
+    unsbi_x509_value_end(&walker);
+    assert_true(walker.serves);
+    /* an algorithm as long as RSA's that is another one */
+    walker.algorithm_size = 13;
+    assert_false(unsbi_x509_is_rsa(&walker));
+}
+
+static void no_certificates(void **state)
+{
+    static const struct {
+        uint8_t bytes[6];
+        size_t size;
+    } cases[] = {{{0}, 0}, {{0x30, 0x02, 0x30, 0x00}, 4}, {{0x30, 0x80, 0x30, 0x00}, 4},
+                 {{0x30, 0x84, 0, 0, 0, 0}, 6}};
+    unsb_x509_name issuer, subject;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < COUNT(cases); i++) {
+        const uint8_t *der = (const uint8_t *)guard_put(&input, cases[i].bytes, cases[i].size);
+        assert_false(unsb_x509_issuer_subject(der, cases[i].size, &issuer, &subject));
+    }
+}
+
+/* ======================================================================
  * >>damage
  * ====================================================================== */
 
@@ -316,6 +479,11 @@ int main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(positions),
         cmocka_unit_test(issuers_and_subjects),
+        cmocka_unit_test(names_within),
+        cmocka_unit_test(directories_within),
+        cmocka_unit_test(elements),
+        cmocka_unit_test(odd_values),
+        cmocka_unit_test(no_certificates),
         cmocka_unit_test(cut_certificates),
         cmocka_unit_test(damaged_certificates),
         cmocka_unit_test(texts),
