@@ -235,6 +235,7 @@ static void addresses(void **state)
                  {"https://[::1", "closing bracket"},
                  {"https://local host", "character"},
                  {"https://[::1]x", "character"},
+                 {"https://[!]", "character"},
                  {"https://a~b", "character"},
                  {"https://local host/", "character"},
                  {"http://128.0.0.1", "this machine alone"},

@@ -9,11 +9,13 @@
 #include <mbedtls/x509_crt.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <bearssl.h>
 
 /* ======================================================================
@@ -136,7 +138,7 @@ static const mbedtls_md_info_t *seen_info(mbedtls_md_type_t type)
 static int seen_md(const mbedtls_md_info_t *info, const unsigned char *data, size_t size,
                    unsigned char *digest)
 {
-    return fails() ? MBEDTLS_ERR_MD_HW_ACCEL_FAILED : mbedtls_md(info, data, size, digest);
+    return fails() ? MBEDTLS_ERR_MD_BAD_INPUT_DATA : mbedtls_md(info, data, size, digest);
 }
 static int seen_mbedtls_shake(mbedtls_ssl_context *ssl)
 {
@@ -523,6 +525,75 @@ static void hosts(void **state)
     }
 }
 
+/* ---- OpenSSL: a certificate that a pin vouches for, without its chain ---- */
+
+/* For "localhost", signed by itself; with one extension more, whose value is `value`. */
+static X509 *made(const char *oid, const char *value, size_t size, int critical)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = X509_new(), *read;
+    ASN1_OCTET_STRING *octets = ASN1_OCTET_STRING_new();
+    ASN1_OBJECT *kind = OBJ_txt2obj(oid, 1);
+    X509_EXTENSION *more, *names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name,
+                                                       "DNS:localhost");
+    unsigned char *der = NULL;
+    const unsigned char *p;
+    int length;
+
+    assert_int_equal(ASN1_OCTET_STRING_set(octets, (const unsigned char *)value, (int)size), 1);
+    more = X509_EXTENSION_create_by_OBJ(NULL, kind, critical, octets);
+    (void)X509_set_version(certificate, X509_VERSION_3);
+    (void)ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+    (void)X509_gmtime_adj(X509_getm_notBefore(certificate), -1000);
+    (void)X509_gmtime_adj(X509_getm_notAfter(certificate), 1000);
+    assert_int_equal(X509_set_pubkey(certificate, key), 1);
+    assert_int_equal(X509_add_ext(certificate, names, -1), 1);
+    assert_int_equal(X509_add_ext(certificate, more, -1), 1);
+    assert_int_not_equal(X509_sign(certificate, key, EVP_sha256()), 0);
+    length = i2d_X509(certificate, &der);
+    p = der;
+    read = d2i_X509(NULL, &p, length);
+    assert_non_null(read);
+    OPENSSL_free(der);
+    X509_EXTENSION_free(names);
+    X509_EXTENSION_free(more);
+    ASN1_OBJECT_free(kind);
+    ASN1_OCTET_STRING_free(octets);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return read;
+}
+
+static void certificates_alone(void **state)
+{
+    static const struct {
+        const char *oid, *value;
+        size_t size;
+        int critical, want;
+    } cases[] = {{"1.2.3.4", "\5\0", 2, 0, X509_V_OK},
+                 {"1.2.3.4", "\5\0", 2, 1, X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION},
+                 {"2.5.29.19", "\x31\0", 2, 0, X509_V_ERR_INVALID_EXTENSION}};
+    unsb_transport t;
+    size_t i;
+
+    (void)state;
+    configure(&plain_class);
+    t = transport_of(2);
+    assert_int_equal(t.vtable->connect(t.context, "localhost", 443), UNSB_PENDING);
+    for (i = 0; i < COUNT(cases); i++) {
+        X509 *leaf = made(cases[i].oid, cases[i].value, cases[i].size, cases[i].critical);
+
+        assert_int_equal(unsbi_openssl_check_alone(&openssl, leaf), cases[i].want);
+        assert_false(unsbi_openssl_is_pinned(&openssl.config, leaf));
+        fail_at(0, 1); /* the digest of its key */
+        assert_false(unsbi_openssl_is_pinned(&openssl.config, leaf));
+        fault.on = false;
+        X509_free(leaf);
+    }
+    wipe(2);
+    ERR_clear_error();
+}
+
 /* ---- BearSSL's set-up is the caller's ---- */
 
 static bool set_nothing;
@@ -637,7 +708,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(set_up),          TEST(handshakes_openssl),
                                        TEST(handshakes_mbedtls), TEST(the_wire_fails),
                                        TEST(hosts),           TEST(bearssl_setups),
-                                       TEST(words)};
+                                       TEST(certificates_alone), TEST(words)};
 
     return cmocka_run_group_tests_name("tls_faults", tests, NULL, NULL);
 }
