@@ -380,7 +380,7 @@ static uint8_t conf_byte(const conf_flow *flow, size_t at)
     return (uint8_t)(at * 31 + (at >> 8) * 7 + (at >> 16) + flow->seed);
 }
 
-#define CONF_PIECE_MAX 4096u
+#define CONF_PIECE_MAX 20000u /* more than a record of TLS holds */
 
 static size_t conf_piece(size_t piece)
 {

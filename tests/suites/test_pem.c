@@ -399,6 +399,9 @@ static void directories(void **state)
     (void)setenv("SSL_CERT_FILE", ca_path, 1);
     assert_int_equal(openssl_load(NULL), UNSB_OK);
     assert_int_equal(openssl_trust.count, 1);
+    (void)setenv("SSL_CERT_DIR", "", 1);
+    assert_int_equal(openssl_load(NULL), UNSB_OK);
+    assert_int_equal(openssl_trust.count, 2);
     (void)unsetenv("SSL_CERT_FILE");
     (void)unsetenv("SSL_CERT_DIR");
     openssl_release();

@@ -304,7 +304,8 @@ static void elements(void **state)
                  {UNSBI_X509_SUBTREE, 0x82, 3, true},      {UNSBI_X509_SUBTREE, 0x82, 4, false},
                  {UNSBI_X509_SUBTREE, 0x02, 1, false},     {UNSBI_X509_CONSTRAINTS, 0xA0, 1, true},
                  {UNSBI_X509_CONSTRAINTS, 0xA0, 2, false}, {UNSBI_X509_CONSTRAINTS, 0xA1, 2, true},
-                 {UNSBI_X509_CONSTRAINTS, 0xA1, 3, false}, {UNSBI_X509_CONSTRAINTS, 0xA2, 1, false}};
+                 {UNSBI_X509_CONSTRAINTS, 0xA1, 3, false},
+                 {UNSBI_X509_CONSTRAINTS, 0xA2, 1, false}};
     size_t i;
 
     (void)state;
