@@ -7,7 +7,7 @@ variant "POSIX alone" "$posix_build/plain" "conform_posix conform_bearssl test_p
     CFLAGS="-O2 -DUNSB_POSIX_LINUX=0"
 variant "pipes" "$posix_build/pipes" "test_posix_faults" CC=gcc \
     CFLAGS="-O2 -DUNSB_POSIX_LINUX=0 -DPLAIN_SOCKETS"
-variant "no threads" "$posix_build/threadless" "conform_posix" CC=gcc \
+variant "no threads" "$posix_build/threadless" "conform_posix test_posix_faults" CC=gcc \
     CFLAGS="-O2 -DUNSB_POSIX_THREADS=0"
 variant "one address at a time" "$posix_build/single" "conform_posix" CC=gcc \
     CFLAGS="-O2 -DUNSB_POSIX_ATTEMPTS=1"

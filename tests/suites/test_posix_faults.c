@@ -29,6 +29,9 @@
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #endif
+#ifndef UNSB_POSIX_THREADS
+#define UNSB_POSIX_THREADS 1
+#endif
 #ifdef PLAIN_SOCKETS /* as macOS has them */
 #undef SOCK_CLOEXEC
 #undef SOCK_NONBLOCK
@@ -110,6 +113,7 @@ static void fail_at(int call, unsigned after, unsigned times, int error)
     fault.hits = 0;
 }
 
+#if UNSB_POSIX_THREADS
 static void *seen_calloc(size_t count, size_t size)
 {
     void *block = fails(CALLOC) ? NULL : calloc(count, size);
@@ -123,6 +127,7 @@ static void seen_free(void *block)
     live(&live_blocks, -1);
     free(block);
 }
+#endif
 
 /* Names that begin with "NAME" stand for `names`; addresses for themselves. */
 static const char *names[6];
@@ -180,6 +185,7 @@ static void seen_freeaddrinfo(struct addrinfo *list)
     freeaddrinfo(list);
 }
 
+#if UNSB_POSIX_THREADS
 static int seen_attributes(pthread_attr_t *attributes)
 {
     return fails(ATTRIBUTES) ? fault.error : pthread_attr_init(attributes);
@@ -190,6 +196,7 @@ static int seen_thread(pthread_t *thread, const pthread_attr_t *attributes, void
 {
     return fails(THREAD) ? fault.error : pthread_create(thread, attributes, run, context);
 }
+#endif
 
 static int seen_socket(int domain, int type, int protocol)
 {
@@ -438,10 +445,12 @@ static const struct {
     int want_error; /* tcp.error */
     int want_resolve;
 } cases[] = {
+#if UNSB_POSIX_THREADS
     {"no memory for a look-up", "NAME", CALLOC, 0, 1, ENOMEM, UNSB_E_RESOLVE, ENOMEM, EAI_AGAIN},
     {"no descriptor for a look-up", "NAME", WAKE, 0, 1, EMFILE, UNSB_E_RESOLVE, EMFILE, EAI_AGAIN},
     {"no attributes", "NAME", ATTRIBUTES, 0, 1, ENOMEM, UNSB_E_RESOLVE, ENOMEM, EAI_AGAIN},
     {"no thread", "NAME", THREAD, 0, 1, EAGAIN, UNSB_E_RESOLVE, EAGAIN, EAI_AGAIN},
+#endif
     {"the resolver's system", "NAME", RESOLVE, 0, 1, EIO, UNSB_E_RESOLVE, EIO, EAI_SYSTEM},
     {"no socket", "127.0.0.1", SOCKET, 0, 1, EACCES, UNSB_E_CONNECT, EACCES, 0},
     {"no socket for the first", "NAME", SOCKET, 0, 1, EAFNOSUPPORT, UNSB_OK, 0, 0},
@@ -620,6 +629,7 @@ static void another_family(void **state)
  * >>look-ups
  * ====================================================================== */
 
+#if UNSB_POSIX_THREADS
 static void hold(bool on)
 {
     bool begun;
@@ -679,6 +689,7 @@ static void several(void **state)
         more[i].vtable->close(&others[i]);
     closed_and_well();
 }
+#endif
 
 /* ======================================================================
  * >>connected
@@ -844,8 +855,10 @@ int main(void)
                                        TEST(one_descriptor_at_a_time),
                                        TEST(nothing_found),
                                        TEST(another_family),
+#if UNSB_POSIX_THREADS
                                        TEST(forked_without_a_client),
                                        TEST(several),
+#endif
                                        TEST(transfers),
                                        TEST(huge_sizes),
                                        TEST(waits),
