@@ -145,6 +145,28 @@ static int seen_mbedtls_shake(mbedtls_ssl_context *ssl)
     return shake_rc != 0 ? shake_rc == 1 ? 0 : shake_rc : mbedtls_ssl_handshake(ssl);
 }
 
+static int write_rc, read_rc; /* of Mbed TLS; 0: what they do */
+
+static int seen_write(mbedtls_ssl_context *ssl, const unsigned char *data, size_t size)
+{
+    return write_rc != 0 ? write_rc : mbedtls_ssl_write(ssl, data, size);
+}
+static int seen_read(mbedtls_ssl_context *ssl, unsigned char *data, size_t size)
+{
+    return read_rc != 0 ? read_rc : mbedtls_ssl_read(ssl, data, size);
+}
+
+#define mbedtls_ssl_write(ssl, data, size) seen_write(ssl, data, size)
+#define mbedtls_ssl_read(ssl, data, size) seen_read(ssl, data, size)
+
+static unsigned engine_state; /* 0: what it is */
+
+static unsigned seen_state(const br_ssl_engine_context *engine)
+{
+    return engine_state != 0 ? engine_state : br_ssl_engine_current_state(engine);
+}
+
+#define br_ssl_engine_current_state(engine) seen_state(engine)
 #define SSL_CTX_new(method) seen_ctx(method)
 #define SSL_new(config) seen_ssl(config)
 #undef SSL_CTX_set1_groups_list
@@ -644,6 +666,127 @@ static void bearssl_setups(void **state)
     wipe(0);
 }
 
+/* What BearSSL's engine may say where nothing good follows from it. */
+static void bearssl_engine(void **state)
+{
+    static const struct {
+        unsigned state, error, suite;
+        int rc, want;
+    } cases[] = {{BR_SSL_CLOSED, BR_ERR_OK, 0, UNSB_E_TLS, 0},
+                 {BR_SSL_CLOSED, BR_ERR_NO_RANDOM, 0, UNSB_E_ENTROPY, BR_ERR_NO_RANDOM},
+                 {BR_SSL_CLOSED, BR_ERR_BAD_MAC, 0, UNSB_E_TLS, BR_ERR_BAD_MAC},
+                 {1u << 14, BR_ERR_OK, 0, UNSB_E_TLS, BR_ERR_BAD_STATE},
+                 /* open, with a cipher that was not offered; and with nobody's certificate */
+                 {BR_SSL_SENDAPP, BR_ERR_OK, 0x002F, UNSB_E_TLS, BR_ERR_BAD_CIPHER_SUITE},
+                 {BR_SSL_SENDAPP, BR_ERR_OK, BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                  UNSB_E_CERTIFICATE, BR_ERR_X509_EMPTY_CHAIN}};
+    unsb_transport t;
+    size_t i;
+
+    (void)state;
+    configure(&plain_class);
+    t = transport_of(0);
+    for (i = 0; i < COUNT(cases); i++) {
+        engine_state = 0;
+        assert_int_equal(t.vtable->connect(t.context, "localhost", 443), UNSB_PENDING);
+        bearssl.ssl.eng.err = (int)cases[i].error;
+        bearssl.ssl.eng.session.cipher_suite = (uint16_t)cases[i].suite;
+        engine_state = cases[i].state;
+        if (t.vtable->connect(t.context, "localhost", 443) != cases[i].rc ||
+            bearssl.error != cases[i].want)
+            fail_msg("case %u: BearSSL %d", (unsigned)i, bearssl.error);
+        assert_int_equal(t.vtable->send(t.context, "a", 1), cases[i].rc);
+        t.vtable->close(t.context);
+    }
+    /* while it is open: closed without a word; the wire fails for what was left of a record */
+    for (i = 0; i < 3; i++) {
+        engine_state = 0;
+        assert_int_equal(t.vtable->connect(t.context, "localhost", 443), UNSB_PENDING);
+        bearssl.state = UNSBI_BEARSSL_OPEN;
+        engine_state = i == 0 ? BR_SSL_CLOSED : BR_SSL_SENDREC | BR_SSL_SENDAPP;
+        inner.send = UNSB_E_IO;
+        if (i == 0) {
+            assert_int_equal(t.vtable->send(t.context, "a", 1), UNSB_E_CLOSED);
+            assert_int_equal(t.vtable->wait(t.context, UNSB_WRITABLE, 1), UNSB_OK);
+        } else if (i == 1) {
+            assert_int_equal(t.vtable->send(t.context, "a", 1), UNSB_E_IO);
+            assert_int_equal(t.vtable->send(t.context, "a", 1), UNSB_E_IO);
+        } else {
+            (void)t.vtable->recv(t.context, records, 1);
+            assert_int_equal(t.vtable->send(t.context, "a", 1), UNSB_E_IO);
+        }
+        inner.send = 0;
+        engine_state = 0;
+        t.vtable->close(t.context);
+    }
+    wipe(0);
+}
+
+/* What Mbed TLS may say of records that are to be sent and were received. */
+static void mbedtls_records(void **state)
+{
+    static const struct {
+        int write, read; /* 0: not asked for */
+        bool unsent;
+        int rc;
+    } cases[] = {{MBEDTLS_ERR_SSL_WANT_READ, 0, false, 0},
+                 {MBEDTLS_ERR_SSL_WANT_WRITE, 0, false, 0},
+                 {MBEDTLS_ERR_SSL_INTERNAL_ERROR, 0, false, UNSB_E_TLS},
+                 {MBEDTLS_ERR_SSL_ALLOC_FAILED, 0, false, UNSB_E_MBEDTLS_MEMORY},
+                 {MBEDTLS_ERR_SSL_WANT_READ, 0, true, 0},
+                 {MBEDTLS_ERR_SSL_WANT_WRITE, 0, true, 0},
+                 {MBEDTLS_ERR_SSL_INTERNAL_ERROR, 0, true, UNSB_E_TLS},
+                 {0, MBEDTLS_ERR_SSL_WANT_WRITE, false, 0},
+                 {0, MBEDTLS_ERR_SSL_CONN_EOF, false, 0},
+                 {0, MBEDTLS_ERR_SSL_INVALID_MAC, false, UNSB_E_TLS},
+                 {0, MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY, false, UNSB_E_CLOSED}};
+    unsb_transport t;
+    size_t i;
+
+    (void)state;
+    configure(&plain_class);
+    t = transport_of(1);
+    for (i = 0; i < COUNT(cases); i++) {
+        int rc;
+
+        assert_int_equal(t.vtable->connect(t.context, "localhost", 443), UNSB_PENDING);
+        mbedtls.state = UNSBI_MBEDTLS_OPEN;
+        mbedtls.unsent = cases[i].unsent;
+        write_rc = cases[i].write;
+        read_rc = cases[i].read;
+        rc = cases[i].write != 0 ? t.vtable->send(t.context, "a", 1)
+                                 : t.vtable->recv(t.context, records, 1);
+        if (rc != cases[i].rc)
+            fail_msg("case %u: %d", (unsigned)i, rc);
+        mbedtls.unsent = false;
+        write_rc = read_rc = 0;
+        t.vtable->close(t.context);
+    }
+    wipe(1);
+}
+
+/* A session that was offered, in a handshake that came to no end, is not offered again. */
+static void given_up(void **state)
+{
+    size_t which;
+
+    (void)state;
+    for (which = 0; which < 2; which++) {
+        unsb_transport t;
+
+        configure(&plain_class);
+        t = transport_of(which);
+        assert_int_equal(t.vtable->connect(t.context, "localhost", 443), UNSB_PENDING);
+        if (which == 0)
+            bearssl.offered = bearssl.has_session = true;
+        else
+            mbedtls.offered = mbedtls.has_session = true;
+        t.vtable->close(t.context);
+        assert_false(which == 0 ? bearssl.has_session : mbedtls.has_session);
+        wipe(which);
+    }
+}
+
 /* ---- words ---- */
 
 static void words(void **state)
@@ -698,6 +841,8 @@ static int tear_down(void **state)
     fault.on = false;
     shake_lib = shake_rc = 0;
     set_nothing = false;
+    engine_state = 0;
+    write_rc = read_rc = 0;
     return 0;
 }
 
@@ -708,6 +853,8 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(set_up),          TEST(handshakes_openssl),
                                        TEST(handshakes_mbedtls), TEST(the_wire_fails),
                                        TEST(hosts),           TEST(bearssl_setups),
+                                       TEST(bearssl_engine),  TEST(given_up),
+                                       TEST(mbedtls_records),
                                        TEST(certificates_alone), TEST(words)};
 
     return cmocka_run_group_tests_name("tls_faults", tests, NULL, NULL);
