@@ -6,7 +6,11 @@
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/md.h>
 #include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000 && defined(MBEDTLS_PSA_CRYPTO_C)
+#include <psa/crypto.h>
+#endif
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ec.h>
@@ -156,6 +160,16 @@ static int seen_read(mbedtls_ssl_context *ssl, unsigned char *data, size_t size)
     return read_rc != 0 ? read_rc : mbedtls_ssl_read(ssl, data, size);
 }
 
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000 && defined(MBEDTLS_PSA_CRYPTO_C)
+static psa_status_t psa_rc; /* PSA_SUCCESS: what it is */
+
+static psa_status_t seen_psa(void)
+{
+    return psa_rc != PSA_SUCCESS ? psa_rc : psa_crypto_init();
+}
+
+#define psa_crypto_init() seen_psa()
+#endif
 #define mbedtls_ssl_write(ssl, data, size) seen_write(ssl, data, size)
 #define mbedtls_ssl_read(ssl, data, size) seen_read(ssl, data, size)
 
@@ -472,6 +486,26 @@ static void handshakes_mbedtls(void **state)
     shake_rc = 0;
     wipe(1);
 }
+
+#if UNSBI_MBEDTLS_PSA
+static void psa_refuses(void **state)
+{
+    unsb_transport t;
+
+    (void)state;
+    configure(&plain_class);
+    t = transport_of(1);
+    psa_rc = PSA_ERROR_INSUFFICIENT_MEMORY;
+    assert_int_equal(t.vtable->connect(t.context, "localhost", 443), UNSB_E_MBEDTLS_MEMORY);
+    t.vtable->close(t.context);
+    psa_rc = PSA_ERROR_INSUFFICIENT_ENTROPY;
+    assert_int_equal(t.vtable->connect(t.context, "localhost", 443), UNSB_E_ENTROPY);
+    t.vtable->close(t.context);
+    psa_rc = PSA_SUCCESS;
+    assert_int_equal(t.vtable->connect(t.context, "localhost", 443), UNSB_PENDING);
+    wipe(1);
+}
+#endif
 
 /* The wire fails within the handshake: its code comes unchanged. */
 static void the_wire_fails(void **state)
@@ -852,6 +886,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(set_up),          TEST(handshakes_openssl),
                                        TEST(handshakes_mbedtls), TEST(the_wire_fails),
+#if UNSBI_MBEDTLS_PSA
+                                       TEST(psa_refuses),
+#endif
                                        TEST(hosts),           TEST(bearssl_setups),
                                        TEST(bearssl_engine),  TEST(given_up),
                                        TEST(mbedtls_records),
