@@ -6,9 +6,8 @@
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/md.h>
 #include <mbedtls/ssl.h>
-#include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000 && defined(MBEDTLS_PSA_CRYPTO_C)
+#if defined(MBEDTLS_USE_PSA_CRYPTO) || defined(MBEDTLS_SSL_PROTO_TLS1_3)
 #include <psa/crypto.h>
 #endif
 #include <openssl/bio.h>
@@ -160,7 +159,7 @@ static int seen_read(mbedtls_ssl_context *ssl, unsigned char *data, size_t size)
     return read_rc != 0 ? read_rc : mbedtls_ssl_read(ssl, data, size);
 }
 
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000 && defined(MBEDTLS_PSA_CRYPTO_C)
+#if defined(MBEDTLS_USE_PSA_CRYPTO) || defined(MBEDTLS_SSL_PROTO_TLS1_3)
 static psa_status_t psa_rc; /* PSA_SUCCESS: what it is */
 
 static psa_status_t seen_psa(void)
