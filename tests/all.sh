@@ -12,14 +12,15 @@
 
 # Those that take long come first, so that none of them runs alone at the end.
 long_parts="windows valgrind_ports matrix_linux fuzz firmware analysers mutation proofs matrix_bare
-    matrix_here lwip peers sanitizers mbedtls3 soak hostile valgrind differential posix coverage
-    proxies bench ways sandboxd demo arduino macos matrix_compiled order"
+    coverage_ports matrix_here lwip peers sanitizers mbedtls3 soak hostile valgrind differential
+    posix coverage proxies bench ways sandboxd demo arduino macos matrix_compiled order"
 last_part=documents # after all the others
 
 part_analysers() { . ./analysers.sh; }
 part_arduino() { . ports/arduino.sh; }
 part_coverage() { . ./coverage.sh; }
 part_differential() { . fuzz/batch.sh; }
+part_coverage_ports() { . ./coverage_ports.sh; }
 part_firmware() { . firmware/firmware.sh; }
 part_fuzz() { . fuzz/fuzz.sh; }
 part_lwip() { . ports/lwip.sh; . ports/lwip_sockets.sh; }

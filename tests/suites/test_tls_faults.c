@@ -526,6 +526,7 @@ static void the_wire_fails(void **state)
             assert_int_equal(rc, i == 0 ? UNSB_E_CONNECT : UNSB_E_IO);
             assert_int_equal(*ports[which].error, 0);
             assert_int_equal(t.vtable->wait(t.context, UNSB_READABLE, 5), UNSB_OK);
+            assert_int_not_equal(t.vtable->interest(t.context, UNSB_READABLE), 0);
             assert_int_equal(t.vtable->connect(t.context, "localhost", 443), rc);
             t.vtable->close(t.context);
             assert_int_equal(inner.closed, 1);
