@@ -74,6 +74,77 @@ typedef struct told {
     char fact[FACTS][FACT_SIZE];
 } told;
 
+/* ---- what there is of it where options are left out ---- */
+
+static inline bool is_operation(int operation)
+{
+    switch (operation) {
+    case EXECUTE:
+        return true;
+    case RUN:
+        return UNSB_RUN;
+    case RUN_ASYNC:
+        return UNSB_RUN && UNSB_JOBS;
+    case LIST:
+    case LANGUAGES:
+        return UNSB_LISTS;
+    case KEY:
+        return UNSB_KEYS;
+    case CALL:
+    case CALL_RESULT:
+    case CALL_OUTCOME:
+        return UNSB_REQUEST;
+    default:
+        return UNSB_JOBS;
+    }
+}
+
+static inline bool is_told(int operation, int fact)
+{
+    switch (fact) {
+    case FACT_TOTAL_TIME:
+    case FACT_CREATED:
+    case FACT_STARTED:
+    case FACT_COMPLETED:
+    case FACT_ACTIVE:
+    case FACT_LIMIT:
+    case FACT_LANGUAGE:
+    case FACT_DETECTED:
+    case FACT_MODE:
+    case FACT_NETWORK:
+    case FACT_CHALLENGE:
+        return UNSB_DETAILS;
+    case FACT_SEEN:
+        return UNSB_ARTIFACTS || operation == LIST || operation == LANGUAGES;
+    default:
+        return true;
+    }
+}
+
+/* What of a text of told_text() can be told of an operation. Lives until the next call. */
+static inline const char *what_is_told(int operation, const char *all)
+{
+    static char text[FACTS * FACT_SIZE];
+    char name[FACT_SIZE + 2];
+    const char *end;
+    size_t n = 0;
+    bool is_here = true; /* what the word belongs to */
+    int i;
+
+    for (; *all != '\0'; all = end) { /* a fact at a time: " name=", or " ok", begins the next one */
+        for (i = 0; i < FACTS; i++) {
+            snprintf(name, sizeof name, i == FACT_SUCCEEDED ? "%s" : "%s=", fact_names[i]);
+            if (strncmp(all, name, strlen(name)) == 0)
+                is_here = is_told(operation, i);
+        }
+        end = strchr(all, ' ') != NULL ? strchr(all, ' ') + 1 : all + strlen(all);
+        if (is_here)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%.*s", (int)(end - all), all);
+    }
+    text[n != 0 && !is_here ? n - 1 : n] = '\0'; /* what was left out leaves no blank at the end */
+    return text;
+}
+
 /* ---- the stage ---- */
 
 typedef struct way { /* in which a reply arrives */
@@ -184,7 +255,7 @@ static inline void stage_up(const io_script *scripts, size_t count, const way *w
     if (stage.configure != NULL)
         stage.configure(&stage.config);
     assert_int_equal(unsb_init(&stage.client, &stage.config), UNSB_OK);
-    memset(&stage.result, 0x5A, sizeof stage.result); /* nothing may stay of what was there */
+    spoil_result(&stage.result);
     memset(&stage.result.out, 0, sizeof stage.result.out);
     stage.result.out = unsb_into(stage.out, sizeof stage.out);
     stage.result.err = unsb_into(stage.err, sizeof stage.err);

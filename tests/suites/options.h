@@ -1,15 +1,27 @@
-/* Suites of a library that has options left out (options.sh). What they then miss is there for their
- * compiler, and has no effect: each struct has the members that it lacks, behind those that it has
- * (gcc's -fplan9-extensions), and each operation skips the test that calls it. A test that needs more
- * says needs(UNSB_FILES), and is skipped by its name. */
+/* Suites of a library that has options left out (tests/options.sh). What they then miss is there for
+ * their compiler, and has no effect: each struct has the members that it lacks, behind those that it
+ * has (gcc's -fplan9-extensions), and each operation skips the test that calls it. A test that needs
+ * more says needs(UNSB_FILES), and is skipped by its name. In the library as a whole none of this
+ * does anything. */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+/* Skips the test, and says for want of which option on the line before its name. */
 #define needs(option)                                                                              \
     do {                                                                                           \
-        if (!(option))                                                                             \
+        if (!(option)) {                                                                           \
+            printf("# needs %s\n", #option);                                                       \
             skip();                                                                                \
+        }                                                                                          \
     } while (0)
+
+/* What can be told of these. */
+#define GIVEN(bits)                                                                                \
+    (UNSB_DETAILS ? (bits)                                                                         \
+                  : (bits) & (UNSB_GIVEN_SUCCESS | UNSB_GIVEN_EXIT_CODE | UNSB_GIVEN_RETRY_AFTER))
+
+/* The bytes of a result that the library knows. */
+static const size_t own_result_size = sizeof(unsb_result);
 
 #ifdef WITHOUT_OPTIONS
 
@@ -117,43 +129,51 @@ typedef struct wide_json_reader {
 #define unsb_config wide_config
 #define unsb_result wide_result
 
-#define ABSENT(name, parameters)                                                                   \
+#define ABSENT(option, name, parameters)                                                           \
     __attribute__((unused)) static int name parameters                                             \
     {                                                                                              \
+        printf("# needs %s\n", option);                                                            \
         skip();                                                                                    \
         return UNSB_E_ARGUMENT;                                                                    \
     }
 #if !UNSB_JOBS
-ABSENT(unsb_execute_async, (unsb_client *c, const unsb_program *p, unsb_result *r))
-ABSENT(unsb_job_get, (unsb_client *c, const char *id, unsb_result *r))
-ABSENT(unsb_job_wait, (unsb_client *c, const char *id, uint32_t ms, unsb_result *r))
-ABSENT(unsb_job_cancel, (unsb_client *c, const char *id, unsb_result *r))
+ABSENT("UNSB_JOBS", unsb_execute_async, (unsb_client *c, const unsb_program *p, unsb_result *r))
+ABSENT("UNSB_JOBS", unsb_job_get, (unsb_client *c, const char *id, unsb_result *r))
+ABSENT("UNSB_JOBS", unsb_job_wait, (unsb_client *c, const char *id, uint32_t ms, unsb_result *r))
+ABSENT("UNSB_JOBS", unsb_job_cancel, (unsb_client *c, const char *id, unsb_result *r))
 #endif
 #if !UNSB_RUN
-ABSENT(unsb_run, (unsb_client *c, const unsb_program *p, unsb_result *r))
+ABSENT("UNSB_RUN", unsb_run, (unsb_client *c, const unsb_program *p, unsb_result *r))
 #endif
 #if !UNSB_RUN || !UNSB_JOBS
-ABSENT(unsb_run_async, (unsb_client *c, const unsb_program *p, unsb_result *r))
+ABSENT(UNSB_RUN ? "UNSB_JOBS" : "UNSB_RUN", unsb_run_async, (unsb_client *c, const unsb_program *p, unsb_result *r))
 #endif
 #if !UNSB_LISTS
-ABSENT(unsb_job_list, (unsb_client *c, unsb_result *r))
-ABSENT(unsb_languages, (unsb_client *c, unsb_result *r))
+ABSENT("UNSB_LISTS", unsb_job_list, (unsb_client *c, unsb_result *r))
+ABSENT("UNSB_LISTS", unsb_languages, (unsb_client *c, unsb_result *r))
 #endif
 #if !UNSB_KEYS
-ABSENT(unsb_key_validate, (unsb_client *c, unsb_key *k, unsb_result *r))
+ABSENT("UNSB_KEYS", unsb_key_validate, (unsb_client *c, unsb_key *k, unsb_result *r))
 #endif
 #if !UNSB_REQUEST
-ABSENT(unsb_request, (unsb_client *c, const unsb_call *call, unsb_result *r))
+ABSENT("UNSB_REQUEST", unsb_request, (unsb_client *c, const unsb_call *call, unsb_result *r))
 #endif
 #if !UNSB_FILES
-ABSENT(unsbi_encode_base64, (unsbi_encoding *e))
+ABSENT("UNSB_FILES", unsbi_encode_base64, (unsbi_encoding *e))
 #endif
 #if !UNSB_JOBS
-ABSENT(unsbi_encode_url, (unsbi_encoding *e))
+ABSENT("UNSB_JOBS", unsbi_encode_url, (unsbi_encoding *e))
 #endif
 #if !UNSB_RUN
-ABSENT(unsbi_encode_json_url, (unsbi_encoding *e))
+ABSENT("UNSB_RUN", unsbi_encode_json_url, (unsbi_encoding *e))
+#endif
 #endif
 
-#endif
+/* Nothing may stay of what was in a result. What the library does not know of it stays 0. */
+__attribute__((unused)) static void spoil_result(unsb_result *result)
+{
+    memset(result, 0, sizeof *result);
+    memset(result, 0x5A, own_result_size);
+}
+
 #endif
