@@ -167,6 +167,17 @@ ABSENT("UNSB_JOBS", unsbi_encode_url, (unsbi_encoding *e))
 #if !UNSB_RUN
 ABSENT("UNSB_RUN", unsbi_encode_json_url, (unsbi_encoding *e))
 #endif
+#if !UNSB_UTF8
+ABSENT("UNSB_UTF8", unsbi_utf8_next, (uint8_t state[3], uint8_t c))
+#endif
+#if !UNSB_JOBS && !UNSB_RUN
+__attribute__((unused)) static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)
+{
+    (void)c;
+    needs(UNSB_JOBS);
+    return out;
+}
+#endif
 #endif
 
 /* Nothing may stay of what was in a result. What the library does not know of it stays 0. */

@@ -102,6 +102,17 @@ static void trace_number(trace *t, bool negative, const char *digits, size_t cou
     }
 }
 
+/* Without UNSB_NUMBERS only integers of 32 bits and a sign are exact, and of others nothing is told:
+ * `told` says whether it is one. */
+static void trace_small(trace *t, bool negative, const char *digits, size_t count, long exponent,
+                        bool told)
+{
+    if (told)
+        trace_number(t, negative, digits, count, exponent, false);
+    else
+        trace_put(t, negative ? "#-~" : "#~");
+}
+
 static const char *error_name(int rc)
 {
     return rc == UNSB_OK                ? "."
@@ -153,8 +164,12 @@ static void trace_event(reading *r, int event, const char *data, size_t used)
     if (event == UNSB_JSON_NUMBER) {
         char digits[24];
         int n = snprintf(digits, sizeof digits, "%" PRIu64, json->mantissa);
-        trace_number(t, json->negative, digits, json->mantissa == 0 ? 0 : (size_t)n,
-                     json->exponent, json->inexact);
+        if (UNSB_NUMBERS)
+            trace_number(t, json->negative, digits, json->mantissa == 0 ? 0 : (size_t)n,
+                         json->exponent, json->inexact);
+        else
+            trace_small(t, json->negative, digits, json->mantissa == 0 ? 0 : (size_t)n, 0,
+                        !json->inexact);
         return;
     }
     trace_put(t, names[event]);
@@ -224,9 +239,15 @@ static void read_pieces(trace *t, const char *text, cut c)
 
 static trace got;
 
+static bool compare_way(const char *text, size_t size, size_t way, uint64_t *seed);
+
 static void check_way(const char *text, size_t size, const char *expected, size_t way,
                       uint64_t *seed)
 {
+    if (!UNSB_NUMBERS || !UNSB_UTF8) { /* then the other reader tells what is to be expected */
+        (void)compare_way(text, size, way, seed);
+        return;
+    }
     read_pieces(&got, text, cut_start(way, size, seed));
     if (strcmp(got.text, expected) != 0)
         fail_msg("way %u of %.*s\n  gives    %s\n  expected %s", (unsigned)way,
@@ -376,11 +397,58 @@ static bool naive_escape(naive *n, char *out, size_t *size)
     return true;
 }
 
+/* The rest of a string whose bytes nobody judges. Half a surrogate pair is U+FFFD, or the byte that
+ * Python's surrogateescape stands for. */
+static bool naive_bytes(naive *n)
+{
+    long half = 0, code;
+    char out[4];
+    size_t size;
+
+    while (n->p < n->end) {
+        uint8_t c = *n->p++;
+        bool escape = c == '\\' && n->p < n->end && *n->p == 'u';
+        code = c;
+        if (escape) {
+            n->p++;
+            code = naive_hex(n);
+            if (code < 0)
+                return false;
+        }
+        if (half != 0 && escape && code >= 0xDC00 && code <= 0xDFFF) {
+            code = 0x10000 + (half - 0xD800) * 0x400 + (code - 0xDC00);
+            half = 0;
+        }
+        if (half != 0)
+            trace_bytes(n->trace, "\xEF\xBF\xBD", 3);
+        half = escape && code >= 0xD800 && code <= 0xDBFF ? code : 0;
+        if (half != 0)
+            continue;
+        size = 1;
+        out[0] = (char)code;
+        if (escape && code >= 0xDC00 && code <= 0xDFFF) {
+            if (code < 0xDC80 || code > 0xDCFF)
+                size = put_utf8(0xFFFD, out);
+        } else if (escape) {
+            size = put_utf8((uint32_t)code, out);
+        } else if (c == '"') {
+            trace_put(n->trace, ")");
+            return true;
+        } else if (c == '\\' && !naive_escape(n, out, &size)) {
+            return false;
+        }
+        trace_bytes(n->trace, out, size);
+    }
+    return false;
+}
+
 static bool naive_string(naive *n, const char *open)
 {
     if (!naive_take(n, '"'))
         return false;
     trace_put(n->trace, open);
+    if (!UNSB_UTF8)
+        return naive_bytes(n);
     while (n->p < n->end) {
         uint8_t c = *n->p++;
         char out[4] = {(char)c, 0, 0, 0};
@@ -415,14 +483,23 @@ static bool naive_fits(const char *digits, size_t count)
     return count < 20 || (count == 20 && memcmp(digits, "18446744073709551615", 20) <= 0);
 }
 
+/* An integer of 32 bits? `digits` may end in zeros of a fraction. */
+static bool naive_is_small(const char *digits, size_t count, long exponent)
+{
+    for (; exponent < 0 && count != 0; exponent++)
+        if (digits[--count] != '0')
+            return false;
+    return count < 10 || (count == 10 && memcmp(digits, "4294967295", 10) <= 0);
+}
+
 static bool naive_number(naive *n)
 {
     static char digits[TEXT_MAX];
     bool negative = naive_take(n, '-'), zero = n->p < n->end && *n->p == '0';
-    char power_digits[TEXT_MAX / 16];
+    static char power_digits[TEXT_MAX];
     size_t count = 0, taken = naive_digits(n, digits, &count), power_count = 0;
     long exponent = 0, power = 0;
-    bool inexact = false, minus;
+    bool inexact = false, minus, plain = true;
 
     if (taken == 0 || (zero && taken > 1))
         return false;
@@ -433,6 +510,7 @@ static bool naive_number(naive *n)
         exponent = -(long)taken;
     }
     if (naive_take(n, 'e') || naive_take(n, 'E')) {
+        plain = false;
         minus = naive_take(n, '-');
         if (!minus)
             naive_take(n, '+');
@@ -444,7 +522,11 @@ static bool naive_number(naive *n)
         exponent += minus ? -power : power;
     }
     inexact = count != 0 && (inexact || !naive_fits(digits, count));
-    trace_number(n->trace, negative, digits, count, exponent, inexact);
+    if (UNSB_NUMBERS)
+        trace_number(n->trace, negative, digits, count, exponent, inexact);
+    else
+        trace_small(n->trace, negative, digits, count, exponent,
+                    plain && naive_is_small(digits, count, exponent));
     return true;
 }
 
@@ -527,11 +609,13 @@ static bool compare_way(const char *text, size_t size, size_t way, uint64_t *see
 {
     bool fine = naive_read(&expected, text, size);
 
+    read_pieces(&got, text, cut_start(way, size, seed));
     if (fine) {
-        check_way(text, size, expected.text, way, seed);
+        if (strcmp(got.text, expected.text) != 0)
+            fail_msg("way %u of %.*s\n  gives    %s\n  expected %s", (unsigned)way,
+                     size < 200 ? (int)size : 200, text, got.text, expected.text);
         return true;
     }
-    read_pieces(&got, text, cut_start(way, size, seed));
     if (strchr(got.text, '!') == NULL || got.text[got.size - 1] == '.')
         fail_msg("%.*s is not refused: %s", (int)size, text, got.text);
     return false;
@@ -1009,9 +1093,9 @@ static void check_vectors(const vector *v, size_t count)
     for (i = 0; i < count; i++) {
         bool fine = strchr(v[i].trace, '!') == NULL;
         /* the table and the other reader agree, or one of them is wrong */
-        if (naive_read(&expected, v[i].text, v[i].size) != fine)
+        if (naive_read(&expected, v[i].text, v[i].size) != fine && UNSB_UTF8)
             fail_msg("the vector is wrong: %s", v[i].text);
-        if (fine)
+        if (fine && UNSB_NUMBERS)
             assert_string_equal(expected.text, v[i].trace);
         check(v[i].text, v[i].size, v[i].trace, &seed);
     }
@@ -1032,6 +1116,7 @@ static void test_numbers(void **unused)
 static void test_strings(void **unused)
 {
     (void)unused;
+    needs(UNSB_UTF8);
     check_vectors(strings, COUNT(strings));
 }
 
@@ -1083,7 +1168,9 @@ static void compare_all(const char *prefix, const char *const *parts, size_t cou
             if (fine || n % 4 == 0)
                 compare_way(text, length, length, &seed);
         }
-    assert_int_equal(documents, all_documents);
+    if (UNSB_UTF8)
+        assert_int_equal(documents, all_documents);
+    assert_true(documents >= all_documents);
 }
 
 static void test_all_structures(void **unused)
@@ -1192,6 +1279,7 @@ static void check_integer(const integer_case *number, const char *text, size_t s
     size_t used, at = 0;
     int64_t value = 4711;
     int event;
+    bool fits;
 
     unsb_json_reader_init(&reader);
     do {
@@ -1201,9 +1289,12 @@ static void check_integer(const integer_case *number, const char *text, size_t s
     if (event == UNSB_JSON_MORE)
         event = unsb_json_read_end(&reader);
     assert_int_equal(event, UNSB_JSON_NUMBER);
-    if (unsb_json_integer(&reader, &value) != (number->fits ? UNSB_OK : UNSB_E_JSON_NUMBER))
-        fail_msg("%s %s", number->text, number->fits ? "does not fit" : "fits");
-    assert_true(value == (number->fits ? number->value : 4711));
+    (void)naive_read(&expected, number->text, strlen(number->text));
+    fits = number->fits && (UNSB_NUMBERS || strchr(expected.text, '~') == NULL);
+    if (unsb_json_integer(&reader, &value) != (fits ? UNSB_OK : UNSB_E_JSON_NUMBER))
+        fail_msg("%s %s", number->text, fits ? "does not fit" : "fits");
+    if (fits || UNSB_NUMBERS)
+        assert_true(value == (fits ? number->value : 4711));
     assert_int_equal(reader.negative, number->text[0] == '-');
 }
 
@@ -1264,6 +1355,7 @@ static void test_mantissa_limit(void **unused)
     unsigned i;
 
     (void)unused;
+    needs(UNSB_NUMBERS);
     for (i = 0; i < 32; i++) {
         char text[64], trace_text[64];
         uint64_t value = UINT64_MAX - i;
@@ -1294,8 +1386,8 @@ static void test_tiny_number(void **unused)
         unsb_json_reader_init(&reader);
         assert_int_equal(unsb_json_read(&reader, text, zeros + 5, &used), UNSB_JSON_ARRAY_BEGIN);
         assert_int_equal(unsb_json_read(&reader, text + 1, zeros + 4, &used), UNSB_JSON_NUMBER);
-        assert_true(reader.mantissa != 0);
-        assert_true(reader.inexact || reader.exponent == -(int)zeros - 1);
+        assert_true(reader.mantissa != 0 || !UNSB_NUMBERS);
+        assert_true(reader.inexact || (UNSB_NUMBERS && reader.exponent == -(int)zeros - 1));
         assert_int_equal(unsb_json_integer(&reader, &value), UNSB_E_JSON_NUMBER);
     }
     /* and one that is 0 is exact, however long */
@@ -1312,6 +1404,7 @@ static void test_huge_number(void **unused)
     unsigned power;
 
     (void)unused;
+    needs(UNSB_NUMBERS);
     for (power = 0; power < 2; power++)
         for (zeros = 9990; zeros < 20000; zeros += zeros < 10010 ? 1 : 3333) {
             int exponent = power != 0 ? (int)zeros - 9990 : (int)zeros, rc;
@@ -1348,6 +1441,7 @@ static void test_long_numbers(void **unused)
     size_t used;
 
     (void)unused;
+    needs(UNSB_NUMBERS);
     text[0] = '[';
     memset(text + 1, '7', 100000);
     text[100001] = ']';
@@ -1622,6 +1716,8 @@ static void test_error_leaves_unused_alone(void **unused)
     (void)unused;
     for (i = 0; i < COUNT(texts); i++) {
         size_t size = strlen(texts[i]), used = 0;
+        if (i != 1 && !UNSB_UTF8) /* it is no error then */
+            continue;
         char *data = guard_put(&memory, texts[i], size);
         unsb_json_reader reader;
         unsb_json_reader_init(&reader);
@@ -1844,7 +1940,8 @@ static void test_random_documents(void **unused)
         else
             check_long(made.text, made.size, made.trace.text, &seed);
         assert_true(naive_read(&expected, made.text, made.size));
-        assert_string_equal(expected.text, made.trace.text);
+        if (UNSB_NUMBERS)
+            assert_string_equal(expected.text, made.trace.text);
     }
     assert_true(total > 100000);
 }
@@ -1915,6 +2012,8 @@ static void test_doubles(void **unused)
         wanted = strtod(text, NULL);
         unsb_json_reader_init(&r);
         assert_int_equal(unsb_json_read(&r, text, strlen(text), &used), UNSB_JSON_NUMBER);
+        if (!UNSB_NUMBERS && r.inexact)
+            continue;
         value = unsb_json_double(&r);
         error = (wanted < 0 ? -wanted : wanted) * (random ? 1e-13 : 0);
         if (value < wanted - error || value > wanted + error ||
@@ -1989,6 +2088,7 @@ static void test_far_digits(void **unused)
     unsigned i, mantissa, before;
 
     (void)unused;
+    needs(UNSB_NUMBERS);
     for (i = 0; i < 2; i++)
         for (mantissa = 0; mantissa < 2; mantissa++)
             for (before = 0; before < 2; before++) {

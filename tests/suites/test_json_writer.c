@@ -326,6 +326,7 @@ static void test_invalid_utf8(void **unused)
     size_t i;
 
     (void)unused;
+    needs(UNSB_UTF8);
     for (i = 0; i < COUNT(bad_utf8); i++) {
         check_bad_utf8(bad_utf8[i], false);
         check_bad_utf8(bad_utf8[i], true);
@@ -778,6 +779,8 @@ static void write_random(unsb_json_writer *j, uint64_t *seed, unsigned depth)
         return;
     case 2:
         value = (int64_t)(random_next(seed) >> random_below(seed, 64));
+        if (!UNSB_NUMBERS) /* what can be read back */
+            value = (int32_t)value;
         unsb_json_number(j, value);
         note(&written, '1', &value, sizeof value);
         return;
@@ -876,7 +879,7 @@ static void test_sink_before_bad_utf8(void **unused)
     }
     begin(&w);
     unsb_json_string(&w.writer, "ab\xFF", 3);
-    assert_int_equal(unsb_json_writer_end(&w.writer), UNSB_E_UTF8);
+    assert_int_equal(unsb_json_writer_end(&w.writer), UNSB_UTF8 ? UNSB_E_UTF8 : UNSB_OK);
 }
 
 int main(void)
