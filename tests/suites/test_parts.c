@@ -473,21 +473,19 @@ static void test_head_skip(void **unused)
 
 enum { AS_JSON = 1, AS_URL = 2, AS_BASE64 = 4, AS_HEX = 8 };
 
-static const uint8_t hows[] = {
-    AS_JSON,
-#if UNSB_JOBS
-    AS_URL,
-#endif
-#if UNSB_RUN
-    AS_JSON | AS_URL,
-#endif
-#if UNSB_FILES
-    AS_BASE64,
-#endif
+static const uint8_t hows[] = {AS_JSON, AS_URL, AS_JSON | AS_URL, AS_BASE64,
 #if UNSB_SIGNING
-    AS_HEX,
+                               AS_HEX
 #endif
 };
+
+static bool is_how(uint8_t how)
+{
+    return how == AS_URL              ? UNSB_JOBS
+           : how == (AS_JSON | AS_URL) ? UNSB_RUN
+           : how == AS_BASE64          ? UNSB_FILES
+                                       : true;
+}
 
 static int encode(uint8_t how, unsbi_encoding *e)
 {
@@ -678,7 +676,7 @@ static void test_encode_in_place(void **unused)
 
     (void)unused;
     for (i = 0; i < COUNT(hows); i++)
-        for (room = UNSBI_ROOM_MIN; room <= 320; room += room < 80 ? 1 : 40)
+        for (room = UNSBI_ROOM_MIN; room <= 320 && is_how(hows[i]); room += room < 80 ? 1 : 40)
             for (k = 0; k < 16; k++) {
                 size_t part = unsbi_read_size(room);
                 assert_true(part != 0 && part <= room);
@@ -704,6 +702,8 @@ static void test_encode_in_place_tightly(void **unused)
                 size_t part = 1 + random_below(&seed, room);
                 int rc;
                 size = make_input(&seed, hows[i], random_below(&seed, 100), input);
+                if (!is_how(hows[i]))
+                    continue;
                 expected = naive_encode(hows[i], input, size, encoded);
                 rc = encode_in_place(hows[i], size, room, part, &written);
                 assert_true(rc == UNSB_OK || rc == UNSB_PENDING);
@@ -723,7 +723,7 @@ static void test_encode_bad_utf8(void **unused)
 
     (void)unused;
     for (i = 0; i < COUNT(hows); i++)
-        for (k = 0; k < COUNT(bad); k++)
+        for (k = 0; k < COUNT(bad) && is_how(hows[i]); k++)
             for (before = 0; before < 50; before++) {
                 size_t size = before + strlen(bad[k]);
                 int wanted = UNSB_UTF8 && (hows[i] & AS_JSON) != 0 ? UNSB_E_UTF8 : UNSB_OK;
