@@ -247,7 +247,8 @@ typedef struct truth {
 
 static truth truth_of(const conversation *c)
 {
-    static const truth outcome = {"the\ndata", "some", "an artifact|a.out;"},
+    static const truth outcome = {"the\ndata", "some",
+                                  UNSB_ARTIFACTS ? "an artifact|a.out;" : ""},
                        nothing = {"", "", ""}, partial = {"the\ndata", "some", ""},
                        list = {"", "", "one;two;"}, page = {"", "", "c;python;"},
                        live = {"", "", "c;python;py;"}, plain = {PLAIN_BODY, "", ""};
@@ -313,6 +314,20 @@ static bool is_lost(unsigned operation)
 static bool is_silent(unsigned operation)
 {
     return operation == WAIT_SILENT || operation == EXECUTE_SILENT;
+}
+
+/* Can it be had with the options as they are? */
+static bool is_possible(const conversation *c)
+{
+    static const bool is_there[OPERATIONS] = {
+        true,         UNSB_RUN,     UNSB_JOBS,  UNSB_RUN && UNSB_JOBS,     UNSB_JOBS,
+        UNSB_JOBS,    UNSB_LISTS,   UNSB_JOBS,  UNSB_LISTS,                UNSB_KEYS,
+        UNSB_REQUEST, UNSB_REQUEST, UNSB_REQUEST, UNSB_JOBS,               UNSB_JOBS,
+        UNSB_JOBS,    UNSB_JOBS,    UNSB_JOBS,  UNSB_JOBS,                 UNSB_RUN && UNSB_JOBS,
+        UNSB_REQUEST && UNSB_JOBS,  UNSB_JOBS,  UNSB_RUN && UNSB_JOBS,
+        UNSB_REQUEST && UNSB_JOBS,  UNSB_JOBS};
+
+    return is_there[c->operation] && (UNSB_RETRIES || c->start != RETRIED);
 }
 
 /* ======================================================================
@@ -889,7 +904,7 @@ static void clear_step(unsigned operation)
 {
     unsb_result *r = w.result;
 
-    memset(r, 0x5A, sizeof *r); /* nothing may stay of what was there */
+    spoil_result(r);
     r->out = unsb_into(w.out_text, sizeof w.out_text);
     r->err = unsb_into(w.err_text, sizeof w.err_text);
     r->artifact_name = unsb_into(w.name, sizeof w.name);
@@ -1239,7 +1254,7 @@ static unsigned record(const conversation *c, unsigned *first)
     memset(w.strikes, 0, sizeof w.strikes);
     set_up(c);
     if (c->start == KEPT)
-        CHECK(perform(LANGUAGES, 0, false) == UNSB_OK, 0);
+        CHECK(perform(UNSB_LISTS ? LANGUAGES : EXECUTE, 0, false) == UNSB_OK, 0);
     *first = w.calls + 1;
     w.recording = true;
     began_ms = w.io.now_ms;
@@ -1289,7 +1304,7 @@ static void replay(const conversation *c, unsigned a, unsigned fault_a, unsigned
     w.random = random;
     set_up(c);
     if (c->start == KEPT)
-        CHECK(perform(LANGUAGES, 0, false) == UNSB_OK, 0);
+        CHECK(perform(UNSB_LISTS ? LANGUAGES : EXECUTE, 0, false) == UNSB_OK, 0);
     w.at[0] = a;
     w.at[1] = b;
     rc = perform_it();
@@ -1374,7 +1389,7 @@ static void test_single_faults(void **state)
     (void)state;
     for (n = 0; n < CONVERSATIONS; n++) {
         c = conversation_of(n);
-        if (!is_new(&c))
+        if (!is_new(&c) || !is_possible(&c))
             continue;
         conversations++;
         calls = choose(n, &c, &first, places);
@@ -1385,9 +1400,10 @@ static void test_single_faults(void **state)
     }
     for (k = 1; k < FAULTS; k++)
         assert_true(kinds[k] != 0);
-    assert_true(cases - before >= 50000);
-    fprintf(stderr, "figures: %u conversations, replayed %lu times with one fault\n", conversations,
-            cases - before);
+    assert_true(conversations >= (UNSB_JOBS ? CONVERSATIONS / 2 : 48));
+    assert_true(cases - before >= 50 * conversations);
+    fprintf(stderr, "figures: %u conversations, replayed %lu times with one fault\n",
+            conversations, cases - before);
 }
 
 /* A second fault strikes what the first one has led to, so where it strikes is not known. */
@@ -1401,7 +1417,7 @@ static void test_pairs_of_faults(void **state)
     (void)state;
     for (n = 0; n < CONVERSATIONS; n++) {
         c = conversation_of(n);
-        if (!is_new(&c))
+        if (!is_new(&c) || !is_possible(&c))
             continue;
         calls = choose(n, &c, &first, places);
         for (k = 0; k < PAIRS; k++) {
