@@ -12,8 +12,8 @@
 
 # Those that take long come first, so that none of them runs alone at the end.
 long_parts="windows valgrind_ports matrix_linux fuzz firmware analysers mutation proofs matrix_bare
-    coverage_ports matrix_here lwip peers sanitizers mbedtls3 soak hostile valgrind differential
-    posix coverage proxies bench ways sandboxd demo arduino macos matrix_compiled order"
+    options coverage_ports matrix_here lwip peers sanitizers mbedtls3 soak hostile valgrind
+    differential posix coverage proxies bench ways sandboxd demo arduino macos matrix_compiled order"
 last_part=documents # after all the others
 
 part_analysers() { . ./analysers.sh; }
@@ -27,6 +27,7 @@ part_lwip() { . ports/lwip.sh; . ports/lwip_sockets.sh; }
 part_macos() { . ports/macos.sh; }
 part_mbedtls3() { . mbedtls3/mbedtls3.sh; }
 part_mutation() { . mutation/mutation.sh; }
+part_options() { . ./options.sh; }
 part_peers() { . peers/peers.sh; }
 part_posix() { . ports/posix.sh; }
 part_proofs() { . proof/proof.sh; }

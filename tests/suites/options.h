@@ -129,6 +129,8 @@ typedef struct wide_json_reader {
 #define unsb_config wide_config
 #define unsb_result wide_result
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
 #define ABSENT(option, name, parameters)                                                           \
     __attribute__((unused)) static int name parameters                                             \
     {                                                                                              \
@@ -173,11 +175,11 @@ ABSENT("UNSB_UTF8", unsbi_utf8_next, (uint8_t state[3], uint8_t c))
 #if !UNSB_JOBS && !UNSB_RUN
 __attribute__((unused)) static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)
 {
-    (void)c;
     needs(UNSB_JOBS);
     return out;
 }
 #endif
+#pragma GCC diagnostic pop
 #endif
 
 /* Nothing may stay of what was in a result. What the library does not know of it stays 0. */

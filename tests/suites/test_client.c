@@ -2825,7 +2825,7 @@ static void test_arguments(void **state)
     }
     if (UNSB_REQUEST)
         assert_int_equal(unsb_request(NULL, &call, &result), UNSB_E_ARGUMENT);
-    for (i = 0; i < (UNSB_REQUEST ? 2 : 0); i++) { /* wherever the bad one stands */
+    for (i = 0; UNSB_REQUEST && i < 2; i++) { /* wherever the bad one stands */
         call.headers = headers;
         call.header_count = 2;
         assert_int_equal(do_call(), UNSB_E_HEADER_BYTE);

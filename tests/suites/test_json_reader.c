@@ -163,7 +163,7 @@ static void trace_event(reading *r, int event, const char *data, size_t used)
     assert_true(r->kind == '\0');
     if (event == UNSB_JSON_NUMBER) {
         char digits[24];
-        int n = snprintf(digits, sizeof digits, "%" PRIu64, json->mantissa);
+        int n = snprintf(digits, sizeof digits, "%" PRIu64, (uint64_t)json->mantissa);
         if (UNSB_NUMBERS)
             trace_number(t, json->negative, digits, json->mantissa == 0 ? 0 : (size_t)n,
                          json->exponent, json->inexact);
@@ -1450,7 +1450,7 @@ static void test_long_numbers(void **unused)
     assert_int_equal(unsb_json_read(&reader, text + 1, 100001, &used), UNSB_JSON_NUMBER);
     assert_int_equal(used, 100000);
     assert_true(reader.inexact);
-    snprintf(digits, sizeof digits, "%" PRIu64, reader.mantissa);
+    snprintf(digits, sizeof digits, "%" PRIu64, (uint64_t)reader.mantissa);
     assert_memory_equal(digits, "777777777777777777", 18);
     assert_true(reader.exponent > FAR);
     assert_int_equal(unsb_json_integer(&reader, &value), UNSB_E_JSON_NUMBER);

@@ -1015,7 +1015,7 @@ static void run_refused(const unsb_program *program, int expected)
     unsigned mode;
 
     setup_programs();
-    for (mode = 0; mode < (UNSB_RUN ? UNSB_JOBS ? 4 : 2 : 0); mode++) {
+    for (mode = 0; UNSB_RUN && mode < (UNSB_JOBS ? 4 : 2); mode++) {
         start(200, (mode & 1) != 0);
         check_refused((mode & 2) != 0 ? unsb_run_async(&client, program, &result)
                                       : unsb_run(&client, program, &result),
