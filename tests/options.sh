@@ -6,8 +6,8 @@
 say "== suites with options left out"
 
 options="FILES ARTIFACTS SETTINGS NUMBERS DETAILS RETRIES UTF8 JOBS LISTS KEYS RUN REQUEST"
-# With four sets, 174 of the 192 pairs of options with one of them off or both can be had, which these
-# have; the others are in the sets of one option and of all.
+# Two options can be off together, or either one alone: of the 192 such cases that the library allows
+# these four sets have 174, the most that a search found. The other sets have the rest.
 mixed="FILES+ARTIFACTS+NUMBERS+DETAILS+RETRIES+JOBS+LISTS+KEYS+REQUEST
     FILES+ARTIFACTS+SETTINGS+UTF8+JOBS+KEYS+RUN ARTIFACTS+SETTINGS+RETRIES+UTF8+LISTS+RUN+REQUEST
     SETTINGS+NUMBERS+DETAILS+UTF8+LISTS+KEYS+RUN"
@@ -32,7 +32,7 @@ try_suite() {
         /^1\.\.[0-9]+$/ {plan = substr($0, 4)}
         /^# needs / {option = $3}
         /^ok / {n++; fine++; print suite, "ok", $NF}
-        /^not ok .*# SKIP/ {n++; print suite, "skip", $NF, option}
+        /^not ok .*# SKIP/ {n++; print suite, "skip", $NF, option; option = ""}
         /^not ok / && !/# SKIP/ {n++; bad++; print "not ok - " suite " " $NF}
         /^# / && bad && !/^# needs / {print "#   " $0}
         END {
@@ -48,7 +48,7 @@ without() {
     flags=$(printf '%s' "+$1" | sed 's/+\([A-Z0-9]*\)/ -DUNSB_\1=0/g')
     case $1 in
         NUMBERS | UTF8 | *+*) quick=$(suites_but test_replay) ;;
-        *) quick=$(suites_but test_replay $readers) ;;
+        *) quick=$(suites_but test_replay "$readers") ;;
     esac
     # what runs long is compiled for longer
     build "without $called" "$BUILD/options/$called" "$quick" CC=gcc CSTD=-std=gnu11 \
@@ -59,15 +59,17 @@ without() {
     for name in $quick; do try_suite "$BUILD/options/$called/$name"; done
     try_suite "$BUILD/options/$called-fast/test_replay"
     awk '$2 == "ok" {print "ok - " $1 " " $3; next}
-        $2 == "skip" {print "ok - # SKIP " $1 ": " $3 " (" $4 ")"; next} {print}' \
+        $2 == "skip" {print "ok - # SKIP " $1 ": " $3 ($4 == "" ? "" : ", needs " $4); next}
+        {print}' \
         "$WORK/set" >"$WORK/tap"
     case $1 in *+*) ;; *) compare_skips "$1" ;; esac
     count "without $called"
 }
 
-# What is skipped with one option off is what is listed.
+# What is skipped with one option off is what is listed. (A test may skip for another reason, too.)
 compare_skips() {
-    awk -v option="$1" '$2 == "skip" {print option, $1, $3}' "$WORK/set" | sort >"$WORK/skipped"
+    awk -v option="$1" '$2 == "skip" && $4 != "" {print option, $1, $3}' "$WORK/set" |
+        sort >"$WORK/skipped"
     sed 's/#.*//; s/ *$//' suites/options.txt | grep "^$1 " | sort >"$WORK/listed"
     if cmp -s "$WORK/skipped" "$WORK/listed"; then
         echo "ok - $1: skipped as listed in suites/options.txt"
