@@ -1,13 +1,13 @@
-# The suites of the library with options left out: each alone with what it implies, all of them, and
-# four mixed sets. A test that needs what is off is skipped by its name (suites/options.h), and which
-# are skipped with one option off alone must be what suites/options.txt says: OPTION SUITE TEST.
-# run.sh sources it. test_smallest has all of them off by itself, through the public face alone.
+# The suites of the library with options left out: each alone with what it implies, all of them,
+# and four mixed sets. A test that needs what is off is skipped by its name (suites/options.h), and
+# which are skipped with one option off alone must be what suites/options.txt says. run.sh sources
+# it. test_smallest has all of them off by itself, through the public face alone.
 
 say "== suites with options left out"
 
 options="FILES ARTIFACTS SETTINGS NUMBERS DETAILS RETRIES UTF8 JOBS LISTS KEYS RUN REQUEST"
-# Two options can be off together, or either one alone: of the 192 such cases that the library allows
-# these four sets have 174, the most that a search found. The other sets have the rest.
+# Two options can be off together, or either one alone: of the 192 such cases that the library
+# allows these four sets have 174, the most that a search found. The other sets have the rest.
 mixed="FILES+ARTIFACTS+NUMBERS+DETAILS+RETRIES+JOBS+LISTS+KEYS+REQUEST
     FILES+ARTIFACTS+SETTINGS+UTF8+JOBS+KEYS+RUN ARTIFACTS+SETTINGS+RETRIES+UTF8+LISTS+RUN+REQUEST
     SETTINGS+NUMBERS+DETAILS+UTF8+LISTS+KEYS+RUN"
@@ -36,7 +36,8 @@ try_suite() {
         /^not ok / && !/# SKIP/ {n++; bad++; print "not ok - " suite " " $NF}
         /^# / && bad && !/^# needs / {print "#   " $0}
         END {
-            if (plan == "" || n != plan) print "not ok - " suite ": of " plan " tests " n + 0 " ended"
+            if (plan == "" || n != plan)
+                print "not ok - " suite ": of " plan " tests " n + 0 " ended"
             else if (rc != 0 && !bad) print "not ok - " suite ": exit status " rc
             else if (!fine) print "not ok - " suite ": it ran no test"
         }' "$WORK/said" >>"$WORK/set"

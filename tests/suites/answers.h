@@ -131,7 +131,7 @@ static inline const char *what_is_told(int operation, const char *all)
     bool is_here = true; /* what the word belongs to */
     int i;
 
-    for (; *all != '\0'; all = end) { /* a fact at a time: " name=", or " ok", begins the next one */
+    for (; *all != '\0'; all = end) { /* a word at a time: "name=", or "ok", begins another fact */
         for (i = 0; i < FACTS; i++) {
             snprintf(name, sizeof name, i == FACT_SUCCEEDED ? "%s" : "%s=", fact_names[i]);
             if (strncmp(all, name, strlen(name)) == 0)

@@ -1,8 +1,8 @@
-/* Suites of a library that has options left out (tests/options.sh). What they then miss is there for
- * their compiler, and has no effect: each struct has the members that it lacks, behind those that it
- * has (gcc's -fplan9-extensions), and each operation skips the test that calls it. A test that needs
- * more says needs(UNSB_FILES), and is skipped by its name. In the library as a whole none of this
- * does anything. */
+/* Suites of a library that has options left out (tests/options.sh). What they then miss is there
+ * for their compiler, and has no effect: each struct has the members that it lacks, behind those
+ * that it has (gcc's -fplan9-extensions), and each operation skips the test that calls it. A test
+ * that needs more says needs(UNSB_FILES), and is skipped by its name. In the library as a whole
+ * none of this does anything. */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
@@ -148,7 +148,8 @@ ABSENT("UNSB_JOBS", unsb_job_cancel, (unsb_client *c, const char *id, unsb_resul
 ABSENT("UNSB_RUN", unsb_run, (unsb_client *c, const unsb_program *p, unsb_result *r))
 #endif
 #if !UNSB_RUN || !UNSB_JOBS
-ABSENT(UNSB_RUN ? "UNSB_JOBS" : "UNSB_RUN", unsb_run_async, (unsb_client *c, const unsb_program *p, unsb_result *r))
+ABSENT(UNSB_RUN ? "UNSB_JOBS" : "UNSB_RUN", unsb_run_async,
+       (unsb_client *c, const unsb_program *p, unsb_result *r))
 #endif
 #if !UNSB_LISTS
 ABSENT("UNSB_LISTS", unsb_job_list, (unsb_client *c, unsb_result *r))

@@ -1617,7 +1617,8 @@ static void test_time_outs(void **state)
             config.idle_timeout_ms = limits[i].configured;
             configure();
             from = io.now_ms;
-            assert_int_equal(finish(mode & 2 || !UNSB_JOBS ? do_get() : do_execute_async()), UNSB_E_TIMEOUT);
+            assert_int_equal(finish(mode & 2 || !UNSB_JOBS ? do_get() : do_execute_async()),
+                             UNSB_E_TIMEOUT);
             assert_int_equal(io.now_ms - from, limit);
             assert_false(io.connected);
             from = io.now_ms;
@@ -2780,7 +2781,8 @@ static void test_no_clock_and_early(void **state)
     from = io.now_ms;
     assert_int_equal(do_execute(), UNSB_E_CONNECT);
     assert_int_equal(io.connects, UNSB_RETRIES ? 3 : 1);
-    assert_int_equal(io.now_ms - from, UNSB_RETRIES ? 501 : 0); /* the first pause was cut to 1 ms */
+    /* the first pause was cut to 1 ms */
+    assert_int_equal(io.now_ms - from, UNSB_RETRIES ? 501 : 0);
     for (at = 1; at < 20; at++) {
         start(NULL, 128, false);
         config.now_ms = NULL;

@@ -102,8 +102,8 @@ static void trace_number(trace *t, bool negative, const char *digits, size_t cou
     }
 }
 
-/* Without UNSB_NUMBERS only integers of 32 bits and a sign are exact, and of others nothing is told:
- * `told` says whether it is one. */
+/* Without UNSB_NUMBERS only integers of 32 bits and a sign are exact, and of others nothing is told.
+ * `told`: is it one? */
 static void trace_small(trace *t, bool negative, const char *digits, size_t count, long exponent,
                         bool told)
 {
