@@ -1116,7 +1116,6 @@ static void test_numbers(void **unused)
 static void test_strings(void **unused)
 {
     (void)unused;
-    needs(UNSB_UTF8);
     check_vectors(strings, COUNT(strings));
 }
 
