@@ -344,16 +344,16 @@
  *     UNSB_FILES        558    570   input files
  *     UNSB_ARTIFACTS    879   1009   compiled artifacts
  *     UNSB_SETTINGS     352   1032   env, network, ttl_s, vcpu; and unsb_run
- *     UNSB_NUMBERS     1415   1978   64-bit numbers, fractions, exponents; and UNSB_DETAILS
+ *     UNSB_NUMBERS     1419   1982   64-bit numbers, fractions, exponents; and UNSB_DETAILS
  *     UNSB_DETAILS     1049   1612   times, languages, modes, limits; lists and keys
- *     UNSB_RETRIES      391    385   retries; early answers
+ *     UNSB_RETRIES      363    357   retries; early answers
  *     UNSB_UTF8         285    285   checks of UTF-8
  *     UNSB_JOBS         797   1260   jobs
  *     UNSB_LISTS        243    522   unsb_job_list, unsb_languages
  *     UNSB_KEYS          95    379   unsb_key_validate
  *     UNSB_RUN           40    720   unsb_run, unsb_run_async
  *     UNSB_REQUEST      264   1083   unsb_request
- *     all of these     5165   7537
+ *     all of these     5157   7529
  *
  * ======================================================================
  * 12. LIMITS
@@ -423,7 +423,8 @@
 #endif
 #ifndef UNSB_NUMBERS
 #define UNSB_NUMBERS 1 /* JSON numbers of 64 bits with fraction and exponent. 0: integers of 32 bits
-                          and a sign; others are unsb_json_reader.inexact */
+                          and a sign; others are unsb_json_reader.inexact; and a number where a text
+                          belongs is passed over, as any other kind is */
 #endif
 #ifndef UNSB_DETAILS
 #define UNSB_DETAILS UNSB_NUMBERS /* times, languages, modes, limits, challenge_id in unsb_result;
@@ -2020,7 +2021,8 @@ static int unsbi_encode_base64(unsbi_encoding *e)
 #if !UNSB_SMALL
     /* each group brings the output one byte nearer to the input */
     unsbi_base64_groups(&e->in, unsbi_min((size_t)(e->in_end - e->in),
-                                          (size_t)(e->in - e->out - 1) * 3), &e->out);
+                                          (size_t)(e->in - e->out - UNSBI_UNIT_MAX + 1) * 3),
+                        &e->out);
     if (e->in == e->in_end)
         return 0;
 #endif
@@ -2423,8 +2425,10 @@ UNSBI_CALLED bool unsbi_integer(const unsb_json_reader *r, bool exact, int64_t *
 static bool unsbi_integer(const unsb_json_reader *r, bool exact, int64_t *value)
 {
     (void)exact;
+    if (r->inexact)
+        return false;
     *value = r->negative ? -(int64_t)r->mantissa : (int64_t)r->mantissa;
-    return !r->inexact;
+    return true;
 }
 #endif
 
@@ -3038,7 +3042,8 @@ enum {
     UNSBI_CONNECTED = 0x01, /* the transport is, or is about to be */
     UNSBI_SENT = 0x02,      /* the transport took some of the request */
     UNSBI_BLOCKED = 0x04,   /* the last call of the transport could do nothing */
-    UNSBI_PROBE = 0x08,     /* while sending: see whether the answer comes early */
+    UNSBI_PROBE = 0x08,     /* see whether the answer comes early: while sending, or without
+                               UNSB_RETRIES once before */
     UNSBI_UNUSABLE = 0x10,  /* the connection cannot be used for another request */
     UNSBI_DELIVERED = 0x20, /* a part of what was asked for reached the caller */
     UNSBI_ENTERED = 0x40,   /* within unsb_poll(): callbacks may be running */
@@ -5334,7 +5339,10 @@ static int unsbi_step_connect(unsb_client *client)
     if ((client->flags & (UNSBI_CONNECTED | UNSBI_BLOCKED)) == UNSBI_CONNECTED) {
         /* A kept connection. RFC 9112 section 9.5: the peer may have closed it at any time. If
          * there is anything to read, an end or unasked-for bytes, it is of no more use. */
-        if (t->vtable->recv(t->context, config->buffer, 1) != 0) {
+        rc = t->vtable->recv(t->context, config->buffer, 1);
+        if (rc != 0 && !UNSB_RETRIES && (client->flags & UNSBI_PROBE) != 0) /* or a fresh one */
+            return unsbi_fail(client, rc > 0 ? UNSB_E_HTTP : rc);
+        if (rc != 0) {
             unsbi_disconnect(client);
             return UNSB_PENDING;
         }
@@ -5349,9 +5357,9 @@ static int unsbi_step_connect(unsb_client *client)
     }
     if (rc != UNSB_OK)
         return unsbi_fail(client, rc > 0 ? UNSB_E_CONNECT : rc);
-    unsbi_enter(client, UNSBI_SEND);
-    if (UNSB_RETRIES)
-        client->flags |= UNSBI_PROBE; /* a peer that speaks first has not answered this request */
+    /* A peer that speaks first has not answered this request. */
+    unsbi_enter(client, UNSB_RETRIES ? UNSBI_SEND : UNSBI_CONNECT);
+    client->flags |= UNSBI_PROBE;
     return UNSB_PENDING;
 }
 

@@ -404,10 +404,12 @@ static void test_result_again(void **state)
     strcpy(result.message, "old");
     assert_int_equal(unsb_job_get(&client, result.job_id, &result), UNSB_OK);
     assert_string_equal(result.job_id, ID);
+    assert_string_equal(result.message, "");
+    if (!UNSB_DETAILS)
+        return;
     assert_string_equal(result.language, "");
     assert_string_equal(result.detected_language, "");
     assert_string_equal(result.submitted_at, "");
-    assert_string_equal(result.message, "");
     assert_true(result.created_at == 1705314600);
 }
 
@@ -1520,6 +1522,7 @@ static void test_retry_into_job(void **state)
     size_t i;
 
     (void)state;
+    needs(UNSB_RETRIES);
     for (mode = 0; mode < 2; mode++) {
         memset(scripts, 0, sizeof scripts);
         for (i = 0; i < 2; i++)
@@ -2284,7 +2287,7 @@ static void test_close(void **state)
         for (i = 0; i < steps && rc == UNSB_PENDING; i++)
             rc = unsb_poll(&client);
         over = rc != UNSB_PENDING;
-        if (io.moves >= 2)
+        if (io.moves >= (UNSB_RETRIES ? 2 : 3)) /* connected, and looked whether it is silent */
             assert_true(holds_key(buffer, 1024)); /* there is something to wipe */
         unsb_close(&client);
         assert_false(io.connected || io.connecting);
@@ -2527,7 +2530,7 @@ static void test_answer_first(void **state)
             start(io_reply(firsts[i].status, "", DONE), 128, (mode & 1) != 0);
             scripts[0].first = true;
             io.recv_piece = (mode & 2) != 0 ? 1 : 0;
-            assert_int_equal(finish(do_execute()), firsts[i].rc);
+            assert_int_equal(finish(do_execute()), UNSB_RETRIES ? firsts[i].rc : UNSB_E_HTTP);
             assert_false(io.connected);
             assert_int_equal(io_requests(&io), 0);
         }

@@ -735,7 +735,6 @@ static void test_answer_before_the_request(void **state)
     unsigned mode;
 
     (void)state;
-    needs(UNSB_RETRIES);
     stage.configure = greeted;
     for (i = 0; i < COUNT(cases); i++)
         for (mode = 0; mode < 4; mode++) {
@@ -745,8 +744,9 @@ static void test_answer_before_the_request(void **state)
             memset(scripts, 0, sizeof scripts);
             scripts[1].replies[0] = scripts[0].replies[0] = io_reply(200, "", "good");
             begin(2, &w);
-            assert_int_equal(request(), cases[i].rc);
-            assert_int_equal(stage.result.http_status, cases[i].status);
+            /* without early answers it is not read */
+            assert_int_equal(request(), UNSB_RETRIES ? cases[i].rc : UNSB_E_HTTP);
+            assert_int_equal(stage.result.http_status, UNSB_RETRIES ? cases[i].status : 0);
             assert_int_equal(request(), UNSB_OK);
             assert_string_equal(stage.out, "good");
             assert_int_equal(stage.io.count, 2);
@@ -787,7 +787,6 @@ static void test_greeting_that_breaks_off(void **state)
     unsigned mode;
 
     (void)state;
-    needs(UNSB_RETRIES);
     stage.configure = greeted;
     greeting.end = UNSB_E_CLOSED;
     for (i = 0; i < COUNT(cases); i++)
@@ -798,7 +797,8 @@ static void test_greeting_that_breaks_off(void **state)
             memset(scripts, 0, sizeof scripts);
             scripts[1].replies[0] = scripts[0].replies[0] = io_reply(200, "", "good");
             begin(2, &w);
-            assert_int_equal(request(), cases[i].rc);
+            assert_int_equal(request(), UNSB_RETRIES || cases[i].text[0] == '\0' ? cases[i].rc
+                                                                                : UNSB_E_HTTP);
             assert_int_equal(stage.result.http_status, 0);
             assert_int_equal(io_requests(&stage.io), 0);
             assert_int_equal(request(), UNSB_OK);

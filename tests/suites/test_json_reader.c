@@ -2030,6 +2030,7 @@ static void test_double_steps(void **unused)
     size_t used, i;
 
     (void)unused;
+    needs(UNSB_NUMBERS);
     unsb_json_reader_init(&r);
     assert_int_equal(unsb_json_read(&r, text, strlen(text), &used), UNSB_JSON_NUMBER);
     for (i = 0; i < 10; i++) {
