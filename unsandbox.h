@@ -3944,7 +3944,7 @@ static size_t unsbi_text_run(const uint8_t *data, size_t size)
 
 /* How many bytes of a token there are at the start: letters and '-', most of them, eight at a time.
  * With bit 5 set, adding 0x1F brings 'a' and what follows to bit 7, adding 5 what follows 'z'. A
- * carry comes from a byte beyond 0x80 alone, a hit itself; so the lowest hit is never a false one. */
+ * carry comes from a byte beyond 0x80 alone, which is a hit: the lowest one is never false. */
 static size_t unsbi_token_run(const uint8_t *data, size_t size)
 {
     size_t i = 0;

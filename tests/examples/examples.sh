@@ -150,8 +150,9 @@ if $all; then
     desk_verdict "game_frame builds with SDL2"
     desk_run "game_frame, drawn" '^the worst frame of ' env GAME_PICTURE="$desk/game.bmp" \
         SDL_RENDER_DRIVER=software xvfb-run -a "$desk/game"
-    [ "$(wc -c <"$desk/game.bmp")" -gt 900000 ] >"$desk/log" 2>&1
-    desk_verdict "game_frame: its picture"
+    python3 examples/picture.py --check "$desk/game.bmp" ../examples/game_frame.svg \
+        >"$desk/log" 2>&1
+    desk_verdict "game_frame: its picture is README's"
 fi
 stop_servers
 count "examples"
