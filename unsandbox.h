@@ -1507,19 +1507,20 @@ UNSBI_CALLED bool unsbi_append(void *number, size_t size, uint8_t base, uint8_t 
     return more == 0;
 }
 
-/* Divides by 10; returns the remainder. Byte by byte, too: x * 6554 >> 16 is x / 10 for x < 16389.
- */
+/* Divides by 10; returns the remainder. */
 static uint8_t unsbi_divide10(uint64_t *number)
 {
+#if !UNSB_SMALL && SIZE_MAX > 0xFFFFFFFFu
+    uint8_t rest = (uint8_t)(*number % 10);
+
+    *number /= 10;
+    return rest;
+#else
+    /* byte by byte, too: x * 6554 >> 16 is x / 10 for x < 16389 */
     uint8_t *p = (uint8_t *)number;
     unsigned rest = 0;
     size_t i;
 
-#if !UNSB_SMALL && SIZE_MAX > 0xFFFFFFFFu
-    rest = (unsigned)(*number % 10);
-    *number /= 10;
-    return (uint8_t)rest;
-#endif
     for (i = sizeof *number; i-- > 0;) {
         uint8_t *at = p + unsbi_byte_at(i, sizeof *number);
         unsigned x = rest << 8 | *at;
@@ -1527,6 +1528,7 @@ static uint8_t unsbi_divide10(uint64_t *number)
         rest = x - *at * 10u;
     }
     return (uint8_t)rest;
+#endif
 }
 
 /* Writes `value` in decimal, to end before `end`; returns its first digit's place, 20 characters
@@ -2886,24 +2888,24 @@ static void unsbi_sha256_block(uint32_t hash[24], const uint8_t *block)
     h += b_c;
 #define UNSBI_SHA256_ROUNDS(j)                                                                     \
     UNSBI_SHA256_ROUND(a, b, c, d, e, f, g, h, x, y, j)                                            \
-    UNSBI_SHA256_ROUND(h, a, b, c, d, e, f, g, y, x, j + 1)                                        \
-    UNSBI_SHA256_ROUND(g, h, a, b, c, d, e, f, x, y, j + 2)                                        \
-    UNSBI_SHA256_ROUND(f, g, h, a, b, c, d, e, y, x, j + 3)                                        \
-    UNSBI_SHA256_ROUND(e, f, g, h, a, b, c, d, x, y, j + 4)                                        \
-    UNSBI_SHA256_ROUND(d, e, f, g, h, a, b, c, y, x, j + 5)                                        \
-    UNSBI_SHA256_ROUND(c, d, e, f, g, h, a, b, x, y, j + 6)                                        \
-    UNSBI_SHA256_ROUND(b, c, d, e, f, g, h, a, y, x, j + 7)
+    UNSBI_SHA256_ROUND(h, a, b, c, d, e, f, g, y, x, (j) + 1)                                      \
+    UNSBI_SHA256_ROUND(g, h, a, b, c, d, e, f, x, y, (j) + 2)                                      \
+    UNSBI_SHA256_ROUND(f, g, h, a, b, c, d, e, y, x, (j) + 3)                                      \
+    UNSBI_SHA256_ROUND(e, f, g, h, a, b, c, d, x, y, (j) + 4)                                      \
+    UNSBI_SHA256_ROUND(d, e, f, g, h, a, b, c, y, x, (j) + 5)                                      \
+    UNSBI_SHA256_ROUND(c, d, e, f, g, h, a, b, x, y, (j) + 6)                                      \
+    UNSBI_SHA256_ROUND(b, c, d, e, f, g, h, a, y, x, (j) + 7)
 
 #define UNSBI_SHA256_WORD(j)                                                                       \
-    x = w[(j + 1) & 15];                                                                           \
-    y = w[(j + 14) & 15];                                                                          \
-    w[j] += w[(j + 9) & 15] + (unsbi_rotate(x ^ unsbi_rotate(x, 11), 7) ^ x >> 3) +                \
+    x = w[((j) + 1) & 15];                                                                         \
+    y = w[((j) + 14) & 15];                                                                        \
+    w[j] += w[((j) + 9) & 15] + (unsbi_rotate(x ^ unsbi_rotate(x, 11), 7) ^ x >> 3) +              \
             (unsbi_rotate(y ^ unsbi_rotate(y, 2), 17) ^ y >> 10);
 #define UNSBI_SHA256_WORDS(j)                                                                      \
     UNSBI_SHA256_WORD(j)                                                                           \
-    UNSBI_SHA256_WORD(j + 1)                                                                       \
-    UNSBI_SHA256_WORD(j + 2)                                                                       \
-    UNSBI_SHA256_WORD(j + 3)
+    UNSBI_SHA256_WORD((j) + 1)                                                                     \
+    UNSBI_SHA256_WORD((j) + 2)                                                                     \
+    UNSBI_SHA256_WORD((j) + 3)
 
 /* The next 16 words, in the place of those before. Apart, as compilers that see both would rather
  * have the words in registers than the state. */
@@ -5340,8 +5342,10 @@ static int unsbi_step_connect(unsb_client *client)
         /* A kept connection. RFC 9112 section 9.5: the peer may have closed it at any time. If
          * there is anything to read, an end or unasked-for bytes, it is of no more use. */
         rc = t->vtable->recv(t->context, config->buffer, 1);
-        if (rc != 0 && !UNSB_RETRIES && (client->flags & UNSBI_PROBE) != 0) /* or a fresh one */
+#if !UNSB_RETRIES
+        if (rc != 0 && (client->flags & UNSBI_PROBE) != 0) /* or a fresh one */
             return unsbi_fail(client, rc > 0 ? UNSB_E_HTTP : rc);
+#endif
         if (rc != 0) {
             unsbi_disconnect(client);
             return UNSB_PENDING;

@@ -2750,6 +2750,27 @@ static void test_cut_short_and_silent(void **state)
     assert_false(io.connected);
 }
 
+/* A transport that was interrupted says so once, perhaps: that ends the operation, though a refusal
+ * has come, or may come, or has begun to while the request was sent. */
+static void test_interrupted(void **state)
+{
+    (void)state;
+    start_once("HTTP/1.1 404 None\r\nContent-Length: 50\r\n\r\n{", UNSB_E_ABORTED, 128, false);
+    assert_int_equal(do_execute(), UNSB_E_ABORTED);
+    assert_int_equal(result.http_status, 404);
+    start_once(io_reply(413, "", "{}"), UNSB_E_CLOSED, 128, false);
+    scripts[0].early = 60;
+    scripts[0].dies = 100;
+    scripts[0].death = UNSB_E_ABORTED;
+    assert_int_equal(do_execute(), UNSB_E_ABORTED);
+    assert_int_equal(result.http_status, 0);
+    start_once("HTTP/1.1 4", UNSB_E_ABORTED, 128, false);
+    scripts[0].early = 60;
+    scripts[0].deaf = 60;
+    assert_int_equal(do_execute(), UNSB_RETRIES ? UNSB_E_ABORTED : UNSB_E_TIMEOUT);
+    assert_int_equal(result.http_status, 0);
+}
+
 /* A port that breaks the contract: `connect` returns what is no code. */
 static void test_connect_returns_nonsense(void **state)
 {
@@ -3005,6 +3026,7 @@ int main(void)
         cmocka_unit_test(test_sink_within_a_refusal),
         cmocka_unit_test(test_no_idle_limit),
         cmocka_unit_test(test_cut_short_and_silent),
+        cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_connect_returns_nonsense),
         cmocka_unit_test(test_no_clock_and_early),
         cmocka_unit_test(test_arguments),
