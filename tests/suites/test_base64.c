@@ -539,9 +539,41 @@ static void test_damaged(void **unused)
     }
 }
 
+#if !UNSB_SMALL
+/* The fast loops take all the whole groups that they can, up to a foreign character's. */
+static void test_how_far_the_loops_go(void **state)
+{
+    uint8_t bytes[64], text[96], back[72];
+    size_t size, at;
+
+    (void)state;
+    memset(bytes, 0xA7, sizeof bytes);
+    for (size = 0; size <= 48; size++) {
+        const uint8_t *in = bytes;
+        uint8_t *out = text;
+        unsbi_base64_groups(&in, size, &out);
+        assert_int_equal(in - bytes, size / 3 * 3);
+        assert_int_equal(out - text, size / 3 * 4);
+    }
+    for (size = 0; size <= 64; size++) {
+        assert_int_equal(unsbi_base64_decode_fast(text, size, back), size / 8 * 8);
+        for (at = 0; at < size; at++) {
+            uint8_t was = text[at];
+            text[at] = '=';
+            assert_int_equal(unsbi_base64_decode_fast(text, size, back),
+                             at / 8 < size / 8 ? at / 8 * 8 : size / 8 * 8);
+            text[at] = was;
+        }
+    }
+}
+#endif
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+#if !UNSB_SMALL
+        cmocka_unit_test(test_how_far_the_loops_go),
+#endif
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_alphabet),
         cmocka_unit_test(test_lengths),
