@@ -3,8 +3,9 @@
 The service has put them into the working directory, /tmp/input and /root/input in turn. A relative
 directory lies below the working directory. An absolute one is the same for all jobs, so each job
 gets a directory of its own, which is mounted over that place in the job's mount namespace. Where
-the system does not allow that, the files are in the job's own directory alone. Either way the
-variable SANDBOXD_INPUT has the path of the job's own directory.
+the system does not allow that, as in a container, the files are in the working directory, which
+portable programs look in, too. Either way the variable SANDBOXD_INPUT has the path of what they are
+in.
 """
 
 import fcntl
@@ -34,7 +35,7 @@ class InputPlace:
 
     def folder(self, space):
         """The job's own directory for its files."""
-        if self._directory is None:
+        if self._directory is None or self.missing():
             return space.work
         path = space.input if self._absolute else os.path.join(space.work, self._directory)
         os.makedirs(path, 0o700, exist_ok=True)

@@ -208,8 +208,8 @@ def _report(server):
     if server.runner.cut_network is None:
         _say("warning: this system gives no network namespace; zerotrust keeps the network")
     if server.inputs.missing():
-        _say("warning: this system lets nothing be mounted on %s; input files are in "
-             "$SANDBOXD_INPUT alone" % server.options.files_in)
+        _say("warning: this system lets nothing be mounted on %s; input files are in the "
+             "working directory" % server.options.files_in)
     if not server.runner.pid_namespace:
         _say("warning: this system gives no PID namespace; a program may leave a process behind")
 
