@@ -466,6 +466,20 @@ static void test_head_skip(void **unused)
     (void)unused;
     unsb_http_init(&h, false);
     assert_int_equal(unsbi_http_skip(&h, (const uint8_t *)head, sizeof head - 1), sizeof head - 3);
+    /* a name that began before, and a value of tokens */
+    unsb_http_init(&h, false);
+    h.state = UNSBI_HTTP_NAME;
+    assert_int_equal(unsbi_http_skip(&h, (const uint8_t *)"ection: x", 9), 6);
+    assert_int_equal(h.length, 6);
+    h.state = UNSBI_HTTP_VALUE;
+    h.field = UNSBI_FIELD_CONNECTION;
+    h.length = 0;
+    assert_int_equal(unsbi_http_skip(&h, (const uint8_t *)"close, x", 8), 5);
+    h.spaced = true;
+    assert_int_equal(unsbi_http_skip(&h, (const uint8_t *)"x, close", 8), 0);
+    h.spaced = false;
+    h.field = UNSBI_FIELD_CONTENT_LENGTH;
+    assert_int_equal(unsbi_http_skip(&h, (const uint8_t *)"17\r\n", 4), 0);
 }
 #endif
 
