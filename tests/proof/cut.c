@@ -1,0 +1,87 @@
+/* The HTTP decoder: however a response is cut, it is decoded the same. That it goes byte by byte is
+ * all that matters to this; so what a byte of the head does is any function at all of the decoder's
+ * state and the byte, as unsbi_http_byte() is one: it looks at nothing else. So this holds in every
+ * state. What is said of the function's results is what http.c proves of the real one, in pieces of
+ * one byte.
+ *
+ * Of the state, unsb_http_feed() itself knows `state`, `error`, `head_size` and `remaining`. All
+ * else stands here for in one number, as the function alone looks at it. */
+#define UNSBI_PROOF(name) any_##name
+#include <stdint.h>
+struct unsb_http;
+static int any_http_byte(struct unsb_http *h, uint8_t c);
+#include "proof.h"
+
+uint8_t __CPROVER_uninterpreted_state(uint8_t, uint16_t, uint64_t, uint64_t, uint8_t);
+uint16_t __CPROVER_uninterpreted_head_size(uint8_t, uint16_t, uint64_t, uint64_t, uint8_t);
+uint64_t __CPROVER_uninterpreted_remaining(uint8_t, uint16_t, uint64_t, uint64_t, uint8_t);
+uint64_t __CPROVER_uninterpreted_rest(uint8_t, uint16_t, uint64_t, uint64_t, uint8_t);
+int16_t __CPROVER_uninterpreted_rc(uint8_t, uint16_t, uint64_t, uint64_t, uint8_t);
+
+/* What http.c's invariant says of states in which bytes are counted. */
+static bool counts(const unsb_http *h)
+{
+    return h->state <= UNSBI_HTTP_OVER &&
+           (h->remaining != 0 ||
+            (h->state != UNSBI_HTTP_CHUNK_DATA && h->state != UNSBI_HTTP_LENGTH_DATA));
+}
+
+static int any_http_byte(unsb_http *h, uint8_t c)
+{
+    const unsb_http was = *h;
+    int rc;
+
+#define ANY(what) \
+    __CPROVER_uninterpreted_##what(was.state, was.head_size, was.remaining, was.number, c)
+    h->state = ANY(state);
+    h->head_size = ANY(head_size);
+    h->remaining = ANY(remaining);
+    h->number = ANY(rest);
+    rc = ANY(rc);
+    given(counts(h));
+    given(rc == UNSB_PENDING || (rc < 0 && rc > -1000));
+    return rc;
+}
+
+static bool same(const unsb_http *h, const unsb_http *g)
+{
+    return h->state == g->state && h->error == g->error && h->head_size == g->head_size &&
+           h->remaining == g->remaining && h->number == g->number;
+}
+
+/* What unsb_http_feed() does not touch. */
+static bool same_rest(const unsb_http *h, const unsb_http *g)
+{
+    return h->status == g->status && h->flags == g->flags && h->field == g->field &&
+           h->digits == g->digits && *(const uint8_t *)&h->spaced == *(const uint8_t *)&g->spaced &&
+           h->length == g->length && h->retry_after_s == g->retry_after_s &&
+           memcmp(h->token, g->token, sizeof h->token) == 0;
+}
+
+/* Two bytes in one piece or in two, from any state. By induction over the pieces' lengths, all of
+ * them may be cut anywhere. */
+void cut_http(void)
+{
+    unsb_http h, g, was;
+    char data[2];
+    size_t used, body, used1 = 0, body1 = 0, used2 = 0, body2 = 0;
+    int rc, rc1, rc2;
+
+    given(counts(&h));
+    given(h.error == 0); /* errors stick */
+    was = g = h;
+    rc = unsb_http_feed(&h, data, 2, &used, &body);
+    prove(same_rest(&h, &was), "what it leaves alone");
+    if (rc == UNSB_PENDING && used < 2) { /* as its caller does: go on with what is left */
+        prove(used == 1 && body == 1, "it stops early only after a body");
+        rc = unsb_http_feed(&h, data + 1, 1, &used, &body);
+        used += 1;
+        body += 1;
+    }
+    rc1 = rc2 = unsb_http_feed(&g, data, 1, &used1, &body1);
+    if (rc1 == UNSB_PENDING)
+        rc2 = unsb_http_feed(&g, data + 1, 1, &used2, &body2);
+    prove(rc == rc2, "the same result");
+    prove(used == used1 + used2 && body == body1 + body2, "as much is used");
+    prove(same(&h, &g), "the same state");
+}
