@@ -1,0 +1,245 @@
+/* The writer of requests, by induction over its steps: whatever the caller's texts are, and however
+ * small the buffer, each leaves `end` within it, and the writer at a place of the template where a
+ * step begins, in an item that there is.
+ *
+ * A step that writes a field's text is unsbi_put(), and that of any segment is proved alone; so the
+ * steps through the templates know it by that. An encoder is known by what encode.c proves. */
+#define UNSBI_PROOF(name) any_##name
+#include <stdint.h>
+struct unsb_client;
+struct unsbi_segment;
+static int any_put(struct unsb_client *client, const struct unsbi_segment *s);
+#include "proof.h"
+
+#define PIECE_MAX 4
+#define BUFFER_MAX 21 /* one more than an encoder must have */
+#define ITEMS 2
+
+/* ---- a segment ---- */
+
+/* Any source: a part of what was asked for, or an error; or what no source should return. */
+static int any_source(void *context, unsb_size offset, void *buffer, size_t size)
+{
+    int n;
+
+    (void)context;
+    (void)offset;
+    prove(size != 0 && size <= UNSBI_INT_MAX && __CPROVER_w_ok(buffer, size), "room for what is asked");
+    return n;
+}
+
+static int any_encoder(unsbi_encoding *e)
+{
+    size_t left = (size_t)(e->in_end - e->in), in, out;
+    int rc;
+
+    prove(left != 0 && e->in - e->out >= UNSBI_UNIT_MAX, "a unit's room, and something to encode");
+    prove(__CPROVER_w_ok(e->out, UNSBI_UNIT_MAX) && __CPROVER_r_ok(e->in, left), "of the buffer");
+    if (rc <= 0) { /* a unit is not whole: all are of four bytes at most, and none at the end */
+        given(rc != 0 || (left < 4 && !e->last));
+        return rc;
+    }
+    given(in >= 1 && in <= 4 && in <= left && out >= 1 && out <= UNSBI_UNIT_MAX);
+    e->in += in;
+    e->out += out;
+    return rc;
+}
+
+static void put(size_t buffer_max, bool reads, bool encodes)
+{
+    unsb_client c;
+    unsbi_segment s;
+    uint8_t data[PIECE_MAX], room[BUFFER_MAX];
+    unsb_size was;
+    int rc;
+
+    given(c.config.buffer_size <= buffer_max && c.end <= c.config.buffer_size);
+    /* it ends where the array does */
+    c.config.buffer = (char *)room + BUFFER_MAX - c.config.buffer_size;
+    given(c.u.tx.offset <= s.source.size);
+    s.source.read = reads ? any_source : NULL;
+    s.encode = encodes ? any_encoder : NULL;
+    if (!reads) {
+        given(s.source.size <= sizeof data);
+        s.source.data = data + sizeof data - s.source.size; /* likewise */
+    }
+    was = c.u.tx.offset;
+    rc = unsbi_put(&c, &s);
+    prove(c.end <= c.config.buffer_size, "within the buffer");
+    prove(c.u.tx.offset >= was && c.u.tx.offset <= s.source.size, "within the segment");
+    prove(rc != UNSB_OK || c.u.tx.offset == s.source.size, "OK: all of it");
+    prove(rc != UNSB_PENDING || c.config.buffer_size - c.end < (encodes ? UNSBI_ROOM_MIN : 1),
+          "pending: there is no room");
+}
+
+/* A source of any size that gives as much at once as it likes; memory; and what is encoded. */
+void request_put_source(void) { put(PIECE_MAX, true, false); }
+void request_put_memory(void) { put(PIECE_MAX, false, false); }
+void request_put_encoded(void) { put(BUFFER_MAX, false, true); }
+
+/* ---- the templates ---- */
+
+static unsb_client client;
+static unsb_program program;
+static unsb_call call;
+static unsb_result result;
+static unsbi_op op;
+static unsb_env env[ITEMS];
+static unsb_file files[ITEMS];
+static unsb_header headers[ITEMS];
+static char text[3], buffer[4];
+static const void *input; /* the program, or the call */
+
+static int any_put(unsb_client *c, const unsbi_segment *s)
+{
+    unsb_size offset;
+    size_t end;
+    int rc;
+
+    prove(c->end <= c->config.buffer_size, "within the buffer");
+    prove(s->source.read != NULL || s->source.size == 0 ||
+              __CPROVER_r_ok(s->source.data, s->source.size), "a field's text is there");
+    given(end >= c->end && end <= c->config.buffer_size && offset <= s->source.size);
+    c->end = end;
+    c->u.tx.offset = offset;
+    return rc;
+}
+
+static void any_source_of(unsb_source *source)
+{
+    bool reads;
+
+    source->read = reads ? any_source : NULL;
+    given(reads || source->size <= sizeof text);
+    source->data = text;
+}
+
+/* Anything that the checks of a call let pass; texts of up to two bytes. */
+static void any_request(void)
+{
+    unsb_client c;
+    unsb_program p;
+    unsb_call u;
+    char any[sizeof text];
+    bool has[6];
+    size_t i;
+
+    client = c;
+    program = p;
+    call = u;
+    for (i = 0; i < sizeof any; i++)
+        text[i] = any[i];
+    text[sizeof text - 1] = '\0';
+    client.op = &op;
+    client.input = input;
+    client.result = &result;
+    client.config.host = client.config.api_key = text;
+    client.config.secret_key = has[0] ? text : NULL;
+    given(client.config.buffer_size <= sizeof buffer);
+    client.config.buffer = buffer + sizeof buffer - client.config.buffer_size;
+    given(client.end <= client.config.buffer_size);
+    program.language = text;
+    program.extra = has[1] ? text : NULL;
+    any_source_of(&program.code);
+    any_source_of(&call.body);
+    program.env = env;
+    program.files = files;
+    call.headers = headers;
+    given(program.env_count <= ITEMS && program.file_count <= ITEMS &&
+          call.header_count <= ITEMS);
+    for (i = 0; i < ITEMS; i++) {
+        env[i].name = env[i].value = headers[i].name = headers[i].value = text;
+        files[i].name = has[2] ? text : NULL;
+        any_source_of(&files[i].source);
+    }
+    call.method = call.path = text;
+    call.content_type = has[3] ? text : NULL;
+}
+
+/* How many items the list has whose field is `code`. */
+static size_t items(char code)
+{
+    return code == 'E' ? program.env_count : code == 'F' ? program.file_count : call.header_count;
+}
+
+/* The field of the list in which `at` lies, from behind its %( to its %], or NUL. */
+static char list_at(const char *t, size_t at)
+{
+    size_t i, begin, end;
+
+    for (i = 0; t[i] != '\0'; i++) {
+        if (t[i] != '%' || t[i + 1] != '[')
+            continue;
+        for (end = i; t[end] != '%' || t[end + 1] != ']';)
+            end++;
+        for (begin = i; t[begin] != '%' || t[begin + 1] != '(' || t[begin + 2] != t[end + 2];)
+            begin--;
+        if (at > begin && at <= end)
+            return t[end + 2];
+    }
+    return '\0';
+}
+
+/* How long what begins at `at` is, so that the next step begins behind it. */
+static size_t length_at(const char *t)
+{
+    return *t != '%' ? 1 : t[1] == '(' || t[1] == ']' ? 3 : 2;
+}
+
+static bool begins[512]; /* a step, there */
+
+static void steps(const char *base)
+{
+    size_t at, size;
+
+    for (at = 0; base[at] != '\0'; at += length_at(base + at))
+        begins[at] = true;
+    begins[size = at] = true;
+    for (at = 0; at < size; at += length_at(base + at)) {
+        const char *t = base + at;
+        char list = list_at(base, at);
+        size_t end, to;
+        int rc = UNSB_OK;
+        if (*t != '%' && at != 0 && base[at - 1] != '%' && begins[at - 1])
+            continue; /* within literal text, of which the first character is as good */
+        any_request();
+        given(list != '\0' ? client.u.tx.item < items(list) : client.u.tx.item == 0);
+        end = client.end;
+        if (*t == '%')
+            rc = unsbi_put_field(&client, &t);
+        else
+            t = unsbi_put_text(&client, t);
+        to = (size_t)(t - base);
+        prove(to <= size && begins[to], "a step begins there");
+        prove(client.end >= end && client.end <= client.config.buffer_size, "within the buffer");
+        prove(rc == UNSB_OK || to == at, "again, if it was not all");
+        list = list_at(base, to);
+        prove(list != '\0' ? client.u.tx.item < items(list) : client.u.tx.item == 0,
+              "an item that there is");
+    }
+}
+
+void request_head(void)
+{
+    input = &call;
+    op.field = unsbi_call_field; /* with fields of the caller's own, and its method */
+    steps(unsbi_head_template);
+}
+
+void request_execute(void)
+{
+    input = &program;
+    op.field = unsbi_program_field;
+    op.method = "POST";
+    steps(unsbi_execute_template);
+}
+
+void request_run(void)
+{
+    static const char target[] = "/run" UNSBI_RUN_QUERY;
+
+    input = &program;
+    op.field = unsbi_run_field;
+    op.method = "POST";
+    steps(target);
+}
