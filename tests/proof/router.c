@@ -159,3 +159,76 @@ void router_gather(void)
     unsbi_gather(&client, fresh);
     prove(counted(client.v.rx.count, sizeof client.u.rx.u.text), "the invariant is kept");
 }
+
+/* What is open is a stack of containers, each in one that can hold it. */
+static bool fits(unsigned within)
+{
+    unsigned in;
+
+    for (; within != 0; within >>= 4) {
+        in = within >> 4 & 15;
+        switch (within & 15) {
+        case UNSBI_IN_ROOT:
+            if (within >> 4 != 0)
+                return false;
+            break;
+        case UNSBI_IN_ITEMS:
+            if (in > UNSBI_IN_RESULT || (in == UNSBI_IN_NOTHING && within >> 4 != 0))
+                return false;
+            break;
+        case UNSBI_IN_RESULT:
+            if (in != UNSBI_IN_ROOT)
+                return false;
+            break;
+        case UNSBI_IN_ITEM:
+            if (in != UNSBI_IN_ITEMS)
+                return false;
+            break;
+        case UNSBI_IN_REFUSAL:
+        case UNSBI_IN_ALIASES:
+        case UNSBI_IN_ARTIFACTS:
+        case UNSBI_IN_ARTIFACT:
+        case UNSBI_IN_WASM_ARTIFACT:
+            if (in != UNSBI_IN_ROOT && in != UNSBI_IN_RESULT &&
+                ((within & 15) != UNSBI_IN_ARTIFACT || in != UNSBI_IN_ARTIFACTS))
+                return false;
+            break;
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A container begins, with the field of its key, whichever that was: in an object of known fields
+ * there is one, as the values of others are skipped. */
+static void container(const unsbi_field *fields, size_t n)
+{
+    unsb_client c;
+    unsbi_op op;
+    size_t i;
+    bool array, known, artifacts;
+    unsigned was = c.v.rx.within, in = was & 15, what;
+
+    given(fits(was) && i < n);
+    client = c;
+    client.op = &op;
+    client.result = &result;
+    result.on_artifact = artifacts ? artifact_sink : NULL;
+    client.u.rx.field = known || in == UNSBI_IN_ROOT || in == UNSBI_IN_RESULT ? fields + i : NULL;
+    what = unsbi_container(&client, (uint8_t)in, array);
+    prove(what == UNSBI_IN_NOTHING || (was >> 12 == 0 && fits(was << 4 | what)),
+          "one that can be there, and none is lost of the stack");
+    prove(in != UNSBI_IN_NOTHING || what != UNSBI_IN_NOTHING || array, "an object is an answer");
+    prove(what < UNSBI_IN_ARTIFACTS || artifacts, "no artifact without a sink");
+}
+
+#define CONTAINER(fields) container(fields##_field, sizeof fields##_field / sizeof(unsbi_field))
+
+void router_container(void)
+{
+    CONTAINER(unsbi_outcome_fields);
+    CONTAINER(unsbi_list_fields);
+    CONTAINER(unsbi_key_fields);
+    CONTAINER(unsbi_refusal_fields);
+}
