@@ -56,15 +56,6 @@ void fast_append(void)
     prove(number == (uint64_t)want, "it is exact");
 }
 
-void fast_divide10(void)
-{
-    uint64_t number, was = number;
-    uint8_t rest = unsbi_divide10(&number);
-
-    prove(rest < 10, "a remainder");
-    prove((unsigned __int128)number * 10 + rest == was, "it is exact");
-}
-
 /* FIPS 180-4 section 4.1.2 */
 #define ROTR(x, n) ((x) >> (n) | (x) << (32 - (n)))
 #define SUM0(x) (ROTR(x, 2) ^ ROTR(x, 13) ^ ROTR(x, 22))
