@@ -1256,6 +1256,22 @@ static void setup_retry(uint8_t retries, size_t count, bool nonblocking)
     configure();
 }
 
+/* Each operation has its retries anew. */
+static void test_retry_each(void **state)
+{
+    (void)state;
+    needs(UNSB_RETRIES);
+    memset(scripts, 0, sizeof scripts);
+    scripts[0].connect_error = scripts[2].connect_error = UNSB_E_CONNECT;
+    scripts[1].replies[0] = scripts[3].replies[0] = io_reply(200, "", "{\"exit_code\":5}");
+    setup_retry(1, 4, false);
+    config.no_keep_alive = true;
+    configure();
+    assert_int_equal(do_execute(), UNSB_OK);
+    assert_int_equal(do_execute(), UNSB_OK);
+    assert_int_equal(io.connects, 4);
+}
+
 static void test_retry_connect(void **state)
 {
     static const int errors[] = {UNSB_E_CONNECT, UNSB_E_RESOLVE, UNSB_E_TIMEOUT, UNSB_E_IO,
@@ -2991,6 +3007,7 @@ int main(void)
         cmocka_unit_test(test_error_statuses),
         cmocka_unit_test(test_keep_alive),
         cmocka_unit_test(test_stale_connection),
+        cmocka_unit_test(test_retry_each),
         cmocka_unit_test(test_retry_connect),
         cmocka_unit_test(test_retry_drop),
         cmocka_unit_test(test_retry_no_answer),
