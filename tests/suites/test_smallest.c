@@ -53,6 +53,8 @@ static int wire_recv(void *context, void *data, size_t size)
     wire *w = (wire *)context;
     size_t n = size < w->piece ? size : w->piece;
 
+    if (w->sent_size == 0) /* it does not speak first */
+        return 0;
     if (n > w->reply_size - w->at)
         n = w->reply_size - w->at;
     if (n == 0)
