@@ -3999,7 +3999,7 @@ static size_t unsbi_http_lines(unsb_http *h, const uint8_t *data, size_t size)
             return i + 1;
         }
         h->field = UNSBI_NO_WORD;
-        if (length <= 17 && (UNSBI_HTTP_LENGTHS >> length & 1) != 0)
+        if (length <= sizeof h->token && (UNSBI_HTTP_LENGTHS >> length & 1) != 0)
             h->field = unsbi_find(unsbi_http_fields, data + i, length, 0x20);
         if (h->field != UNSBI_NO_WORD) {
             h->state = UNSBI_HTTP_VALUE;
@@ -5936,7 +5936,7 @@ static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *inpu
     client->started_ms = unsbi_now(client);
 #if UNSB_JOBS
     if (op->again != NULL) {
-        client->limit_ms = client->pause_ms; /* where its caller has left it */
+        client->limit_ms = client->pause_ms; /* from unsbi_begin_job() */
         unsbi_pause(client, unsbi_wait_first(client));
     } else
 #endif
@@ -6013,7 +6013,7 @@ static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *
     if (!unsbi_is_job_id(job_id))
         return UNSB_E_JOB_ID;
     memmove(result->job_id, job_id, strlen(job_id) + 1);
-    client->pause_ms = limit_ms;
+    client->pause_ms = limit_ms; /* for unsbi_begin(), if it waits */
     return unsbi_begin(client, op, job_id, result);
 }
 #endif
