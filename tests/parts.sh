@@ -78,6 +78,8 @@ suite() {
         { echo "not ok - exit status $rc"; sed 's/^/#   /' "$WORK/errors" | tail -n 30; } >>"$WORK/tap"
     elif [ $rc = 0 ] && ! grep -q '^ok ' "$WORK/tap"; then
         echo "not ok - it ran no test" >>"$WORK/tap"
+    elif [ $rc != 0 ]; then # what fail_msg() says, which is not in the TAP
+        sed -n 's/^ERROR: /# figures: /p' "$WORK/errors" | head -n 20 >>"$WORK/tap"
     fi
     sed -n 's/^figures:/# figures:/p' "$WORK/errors" >>"$WORK/tap"
     count "$(basename "$2") [$1]"

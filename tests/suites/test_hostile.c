@@ -265,8 +265,8 @@ static void check_usable(const char *name)
         fail_msg("after %s: %d (%s), \"%s\"", name, rc, unsb_error_text(rc), out_memory);
 }
 
-/* What comes after an answer must have come, as a request that crosses with it is lost; the whole of
- * its TLS record, too: nothing more comes. */
+/* What comes after an answer, its end too, must have come, as a request that crosses with it is lost;
+ * the whole of its TLS record, too: nothing more comes. */
 static void await_more(void)
 {
     struct pollfd item = {.fd = unsb_posix_fd(&g.tcp), .events = POLLIN};
@@ -331,7 +331,7 @@ static void endure(const hostility *h, int wire, bool polled)
         fail_msg("%s: %ld KB more memory", h->name, kb);
     if (h->op == EXECUTE)
         assert_true(whole_requests() <= 1);
-    if (strstr(h->name, "answer") != NULL)
+    if (strstr(h->name, "answer") != NULL || strcmp(h->name, "refusal_before") == 0)
         await_more();
     check_usable(h->name);
     unsb_abort(&g.client);
