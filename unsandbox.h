@@ -342,18 +342,19 @@
  * tests/bench.sh flash):
  *
  *     UNSB_FILES        558    570   input files
- *     UNSB_ARTIFACTS    879   1009   compiled artifacts
- *     UNSB_SETTINGS     352   1032   env, network, ttl_s, vcpu; and unsb_run
- *     UNSB_NUMBERS     1419   1982   64-bit numbers, fractions, exponents; and UNSB_DETAILS
- *     UNSB_DETAILS     1049   1612   times, languages, modes, limits; lists and keys
+ *     UNSB_ARTIFACTS    871   1001   compiled artifacts
+ *     UNSB_SETTINGS     539   1201   env, network, ttl_s, vcpu, extra; and unsb_run
+ *     UNSB_NUMBERS     1383   1981   64-bit numbers, fractions, exponents; and UNSB_DETAILS
+ *     UNSB_DETAILS     1013   1611   times, languages, modes, limits; lists and keys
  *     UNSB_RETRIES      363    357   retries; early answers
+ *     UNSB_KEEP_ALIVE   221    223   connections that are used again
  *     UNSB_UTF8         285    285   checks of UTF-8
- *     UNSB_JOBS         797   1260   jobs
- *     UNSB_LISTS        243    522   unsb_job_list, unsb_languages
- *     UNSB_KEYS          95    379   unsb_key_validate
- *     UNSB_RUN           40    720   unsb_run, unsb_run_async
- *     UNSB_REQUEST      264   1083   unsb_request
- *     all of these     5157   7529
+ *     UNSB_JOBS         783   1256   jobs
+ *     UNSB_LISTS        222    520   unsb_job_list, unsb_languages
+ *     UNSB_KEYS          80    380   unsb_key_validate
+ *     UNSB_RUN           37    699   unsb_run, unsb_run_async
+ *     UNSB_REQUEST      244   1071   unsb_request
+ *     all of these     5487   7900
  *
  * ======================================================================
  * 12. LIMITS
@@ -419,7 +420,7 @@
 #define UNSB_ARTIFACTS 1 /* compiled artifacts */
 #endif
 #ifndef UNSB_SETTINGS
-#define UNSB_SETTINGS 1 /* env, network, ttl_s and vcpu of a program */
+#define UNSB_SETTINGS 1 /* env, network, ttl_s, vcpu and extra of a program */
 #endif
 #ifndef UNSB_NUMBERS
 #define UNSB_NUMBERS 1 /* JSON numbers of 64 bits with fraction and exponent. 0: integers of 32 bits
@@ -432,6 +433,10 @@
 #endif
 #ifndef UNSB_RETRIES
 #define UNSB_RETRIES 1 /* config.retries; answers that come before the request is sent */
+#endif
+#ifndef UNSB_KEEP_ALIVE
+#define UNSB_KEEP_ALIVE 1 /* connections that serve one request after another. 0: each request asks
+                             for its connection to be closed, and Connection is not read */
 #endif
 #ifndef UNSB_UTF8
 #define UNSB_UTF8 1 /* checks of what is sent, and of what the JSON reader reads if not lenient */
@@ -522,19 +527,21 @@
 
 /* Some options change the layout of structs. They are in the linked names of the two functions
  * that every use begins with, so that files that disagree fail to link, not at run time. */
-#define UNSBI_NAME_(name, depth, f, a, s, n, d, t, j, l, k, r, q)                                  \
-    name##_##depth##_##f##a##s##n##d##t##j##l##k##r##q
-#define UNSBI_NAME(name, depth, f, a, s, n, d, t, j, l, k, r, q)                                   \
-    UNSBI_NAME_(name, depth, f, a, s, n, d, t, j, l, k, r, q)
+#define UNSBI_NAME_(name, depth, f, a, s, n, d, t, v, j, l, k, r, q)                               \
+    name##_##depth##_##f##a##s##n##d##t##v##j##l##k##r##q
+#define UNSBI_NAME(name, depth, f, a, s, n, d, t, v, j, l, k, r, q)                                \
+    UNSBI_NAME_(name, depth, f, a, s, n, d, t, v, j, l, k, r, q)
 #define UNSBI_LINKED(name)                                                                         \
     UNSBI_NAME(name, UNSB_JSON_DEPTH, UNSB_FILES, UNSB_ARTIFACTS, UNSB_SETTINGS, UNSB_NUMBERS,     \
-               UNSB_DETAILS, UNSB_RETRIES, UNSB_JOBS, UNSB_LISTS, UNSB_KEYS, UNSB_RUN, UNSB_REQUEST)
+               UNSB_DETAILS, UNSB_RETRIES, UNSB_KEEP_ALIVE, UNSB_JOBS, UNSB_LISTS, UNSB_KEYS,      \
+               UNSB_RUN, UNSB_REQUEST)
 #if UNSB_JSON_DEPTH != 32 || !UNSB_NUMBERS
 #define unsb_json_reader_init UNSBI_LINKED(unsb_json_reader_init)
 #endif
 #if UNSB_JSON_DEPTH != 32 ||                                                                       \
     !(UNSB_FILES && UNSB_ARTIFACTS && UNSB_SETTINGS && UNSB_NUMBERS && UNSB_DETAILS &&             \
-      UNSB_RETRIES && UNSB_JOBS && UNSB_LISTS && UNSB_KEYS && UNSB_RUN && UNSB_REQUEST)
+      UNSB_RETRIES && UNSB_KEEP_ALIVE && UNSB_JOBS && UNSB_LISTS && UNSB_KEYS && UNSB_RUN &&       \
+      UNSB_REQUEST)
 #define unsb_init UNSBI_LINKED(unsb_init)
 #endif
 
@@ -719,7 +726,9 @@ typedef struct unsb_config {
     uint16_t port;            /* 0: 443 */
     bool nonblocking;         /* false: calls return when the operation is over.
                                  true: they return UNSB_PENDING, and unsb_poll() carries on */
+#if UNSB_KEEP_ALIVE
     bool no_keep_alive;       /* true: each request asks for its connection to be closed */
+#endif
 #if UNSB_RETRIES
     uint8_t retries;          /* how often a request may be sent again, where the service cannot
                                  have started it; 0: never */
@@ -736,8 +745,10 @@ typedef struct unsb_config {
                                     added */
     uint32_t total_timeout_ms;   /* a whole operation with its retries; 0: UNSB_FOREVER. Needs
                                     now_ms */
+#if UNSB_KEEP_ALIVE
     uint32_t keep_alive_ms;      /* how long a connection may lie idle and still be used; 0:
                                     118,000. Needs now_ms */
+#endif
     /* A monotonic clock in ms, which may wrap. NULL: a blocking client leaves the idle limit to
      * the transport's wait; a non-blocking one has no limits, no retries, no unsb_job_wait() */
     uint32_t (*now_ms)(void *time_context);
@@ -810,10 +821,12 @@ typedef struct unsb_program {
     bool return_artifact;      /* ask for the compiled binary */
     bool return_wasm_artifact; /* ask for a WebAssembly binary */
 #endif
+#if UNSB_SETTINGS
     /* NULL, or further members of the request's JSON object, as JSON text without the braces,
      * whose names are none that the library writes: what the service may learn to take tomorrow.
      * UTF-8. Not for unsb_run() */
     const char *extra;
+#endif
 } unsb_program;
 
 #if UNSB_ARTIFACTS
@@ -2961,18 +2974,23 @@ static size_t unsbi_sha256_blocks(uint32_t hash[24], const uint8_t *data, size_t
     return i;
 }
 
-/* Pads the last `tail` bytes (< 64), which stand in `scratch` (128 bytes), and ends the hash of
+/* Pads the last `tail` bytes (< 64), which stand in `block` (64 bytes), and ends the hash of
  * `total` bytes. */
-static void unsbi_sha256_end(uint32_t hash[24], uint8_t *scratch, size_t tail, uint64_t total)
+static void unsbi_sha256_end(uint32_t hash[24], uint8_t *block, size_t tail, uint64_t total)
 {
-    size_t size = tail < 56 ? 64 : 128, i;
+    size_t i;
 
-    memset(scratch + tail, 0, size - tail);
-    scratch[tail] = 0x80;
+    block[tail++] = 0x80;
+    if (tail > 56) { /* no room for the length */
+        memset(block + tail, 0, 64 - tail);
+        unsbi_sha256_block(hash, block);
+        tail = 0;
+    }
+    memset(block + tail, 0, 56 - tail);
     total <<= 3;
-    for (i = 1; i <= 8; i++, total >>= 8)
-        scratch[size - i] = (uint8_t)total;
-    unsbi_sha256_blocks(hash, scratch, size);
+    for (i = 64; i > 56; total >>= 8)
+        block[--i] = (uint8_t)total;
+    unsbi_sha256_block(hash, block);
 }
 
 static void unsbi_store_hash(const uint32_t hash[8], uint8_t *out)
@@ -2984,7 +3002,7 @@ static void unsbi_store_hash(const uint32_t hash[8], uint8_t *out)
 }
 
 /* RFC 2104: starts the inner (pad 0x36) or outer (0x5C) hash with the padded key. `scratch` holds
- * 128 bytes and is overwritten. */
+ * 64 bytes and is overwritten. */
 static void unsbi_hmac_start(uint32_t hash[24], const char *key, uint8_t pad, uint8_t *scratch)
 {
     size_t size = strlen(key), i;
@@ -3006,20 +3024,20 @@ static void unsbi_hmac_start(uint32_t hash[24], const char *key, uint8_t pad, ui
     unsbi_sha256_block(hash, scratch);
 }
 
-/* Ends the inner hash of `total` bytes after the key, whose last `tail` stand in `scratch`, and
- * wraps the outer one around it. */
+/* Ends the inner hash of `total` bytes after the key, whose last `tail` stand in `scratch` (96
+ * bytes), and wraps the outer one around it. */
 UNSBI_CALLED void unsbi_hmac_end(uint32_t hash[24], const char *key, uint8_t *scratch, size_t tail,
                            uint64_t total)
 {
-    uint8_t inner[32];
+    uint8_t *inner = scratch + 64;
 
     unsbi_sha256_end(hash, scratch, tail, total + 64);
     unsbi_store_hash(hash, inner);
     unsbi_hmac_start(hash, key, 0x5C, scratch);
-    memcpy(scratch, inner, sizeof inner);
-    unsbi_sha256_end(hash, scratch, sizeof inner, 64 + sizeof inner);
+    memcpy(scratch, inner, 32);
+    unsbi_sha256_end(hash, scratch, 32, 64 + 32);
     unsbi_store_hash(hash, inner);
-    memcpy(hash, inner, sizeof inner); /* as bytes from here on */
+    memcpy(hash, inner, 32); /* as bytes from here on */
 }
 #endif /* UNSB_SIGNING */
 
@@ -3029,11 +3047,12 @@ UNSBI_CALLED void unsbi_hmac_end(uint32_t hash[24], const char *key, uint8_t *sc
  *
  * A request is four templates, one after the other: a beginning, the target
  * with its query, the rest of the head, the body. A template is literal text
- * with fields in it, % and a letter, whose texts come from the caller's structs:
+ * with fields in it, \0 and a letter, whose texts come from the caller's
+ * structs; \0 and nothing more ends it. So strlen() finds where a text ends.
  *
- *     %( f ... %)    what stands between, only where field f is not empty
- *     %[ ... %] f    repeated for each item of a list (there is one at least); field
- *                    f is empty behind the last
+ *     \0( f ... \0)    what stands between, only where field f is not empty
+ *     \0[ ... \0] f    repeated for each item of a list (there is one at least);
+ *                      field f is empty behind the last
  *
  * So the state is small: which template, where in it, which item of a list, and
  * how much of the field that was cut is used.
@@ -3070,9 +3089,10 @@ typedef struct unsbi_segment { /* what a field stands for */
 
 static void unsbi_set_source(unsb_source *source, const void *data, unsb_size size)
 {
-    memset(source, 0, sizeof *source);
     source->data = data;
     source->size = size;
+    source->read = NULL;
+    source->context = NULL;
 }
 
 enum {
@@ -3140,17 +3160,21 @@ static const char *unsbi_digits(unsbi_segment *s, unsb_size value)
 
 /* RFC 9112 section 3, RFC 9110 section 7.2 (Host). */
 static const char unsbi_head_template[] =
-    " HTTP/1.1\r\nHost: %(i[%)%h%(i]%)%(p:%p%)\r\nAuthorization: Bearer %k"
+    " HTTP/1.1\r\nHost: \0(i[\0)\0h\0(i]\0)\0(p:\0p\0)\r\nAuthorization: Bearer \0k"
 #if UNSB_SIGNING
-    "%(s\r\nX-Timestamp: %t\r\nX-Signature: %g%)"
+    "\0(s\r\nX-Timestamp: \0t\r\nX-Signature: \0g\0)"
 #endif
-    "%(y\r\nContent-Type: %y%)%(n\r\nContent-Length: %n%)"
-    "%(c\r\nConnection: close%)"
+    "\0(y\r\nContent-Type: \0y\0)\0(n\r\nContent-Length: \0n\0)"
+#if UNSB_KEEP_ALIVE
+    "\0(c\r\nConnection: close\0)"
+#else
+    "\r\nConnection: close"
+#endif
     "\r\nAccept-Encoding: identity\r\nUser-Agent: unsandbox.h/" UNSB_VERSION_TEXT
 #if UNSB_REQUEST
-    "%(f%[\r\n%f: %v%]f%)"
+    "\0(f\0[\r\n\0f: \0v\0]f\0)"
 #endif
-    "\r\n\r\n";
+    "\r\n\r\n\0";
 
 static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s, char code)
 {
@@ -3203,10 +3227,12 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
     case 'v':
         return client->op->field(client, s, 'G');
 #endif
+#if UNSB_KEEP_ALIVE
     case 'c':
         if (config->no_keep_alive)
             text = "close";
         break;
+#endif
     default:
         break;
     }
@@ -3215,19 +3241,18 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
 
 /* The body of POST /execute and /execute/async. */
 static const char unsbi_execute_template[] =
-    "{\"language\":\"%L\",\"code\":\"%C\""
+    "{\"language\":\"\0L\",\"code\":\"\0C\""
 #if UNSB_SETTINGS
-    "%(E,\"env\":{%[%S\"%N\":\"%V\"%]E}%)"
-    "%(M,\"network_mode\":\"%M\"%)%(T,\"ttl\":%T%)%(U,\"vcpu\":%U%)"
+    "\0(E,\"env\":{\0[\0S\"\0N\":\"\0V\"\0]E}\0)"
+    "\0(M,\"network_mode\":\"\0M\"\0)\0(T,\"ttl\":\0T\0)\0(U,\"vcpu\":\0U\0)\0(X,\0X\0)"
 #endif
 #if UNSB_ARTIFACTS
-    "%(A,\"return_artifact\":%A%)%(W,\"return_wasm_artifact\":%W%)"
+    "\0(A,\"return_artifact\":\0A\0)\0(W,\"return_wasm_artifact\":\0W\0)"
 #endif
-    "%(X,%X%)"
 #if UNSB_FILES
-    "%(F,\"input_files\":[%[%S{%(G\"filename\":\"%G\",%)\"content\":\"%D\"}%]F]%)"
+    "\0(F,\"input_files\":[\0[\0S{\0(G\"filename\":\"\0G\",\0)\"content\":\"\0D\"}\0]F]\0)"
 #endif
-    "}";
+    "}\0";
 
 static const char *unsbi_program_field(const unsb_client *client, unsbi_segment *s, char code)
 {
@@ -3265,9 +3290,9 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
         return program->ttl_s != 0 ? unsbi_digits(s, program->ttl_s) : "";
     case 'U':
         return program->vcpu > 1 ? unsbi_digits(s, program->vcpu) : "";
-#endif
     case 'X':
         return program->extra != NULL ? program->extra : "";
+#endif
 #if UNSB_ARTIFACTS
     case 'A':
         return program->return_artifact ? "true" : "";
@@ -3293,13 +3318,13 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
 #if UNSB_RUN
 /* The query of POST /run and /run/async. */
 #if UNSB_ARTIFACTS
-#define UNSBI_RUN_ARTIFACTS "%(A%2return_artifact=%A%)%(W%3return_wasm_artifact=%W%)"
+#define UNSBI_RUN_ARTIFACTS "\0(A\0Ireturn_artifact=\0A\0)\0(W\0Jreturn_wasm_artifact=\0W\0)"
 #else
 #define UNSBI_RUN_ARTIFACTS
 #endif
 #define UNSBI_RUN_QUERY                                                                            \
-    "%(T?ttl=%T%)%(M%1network_mode=%M%)" UNSBI_RUN_ARTIFACTS                                       \
-    "%(E%4env=%%7B%[%S%%22%N%%22%%3A%%22%V%%22%]E%%7D%)"
+    "\0(T?ttl=\0T\0)\0(M\0Hnetwork_mode=\0M\0)" UNSBI_RUN_ARTIFACTS                                \
+    "\0(E\0Kenv=%7B\0[\0S%22\0N%22%3A%22\0V%22\0]E%7D\0)\0"
 
 static const char *unsbi_run_field(const unsb_client *client, unsbi_segment *s, char code)
 {
@@ -3307,19 +3332,17 @@ static const char *unsbi_run_field(const unsb_client *client, unsbi_segment *s, 
     const char *text;
     unsigned given;
 
-    if (code == '%')
-        return "%";
     if (code == 'C') {
         s->source = program->code;
         return NULL;
     }
-    if (code < 'A') { /* '1' to '4': is this the first of the parameters? */
+    if (code >= 'H' && code <= 'K') { /* is this the first of the parameters? */
         given = (program->ttl_s != 0 ? 1u : 0) |
                 (program->network != UNSB_NETWORK_DEFAULT ? 2u : 0);
 #if UNSB_ARTIFACTS
         given |= (program->return_artifact ? 4u : 0) | (program->return_wasm_artifact ? 8u : 0);
 #endif
-        return (given & ((1u << (code - '0')) - 1)) == 0 ? "?" : "&";
+        return (given & ((2u << (code - 'H')) - 1)) == 0 ? "?" : "&";
     }
     text = unsbi_program_field(client, s, code);
     if (code == 'N' || code == 'V' || code == 'S')
@@ -3359,6 +3382,14 @@ static const char *unsbi_call_field(const unsb_client *client, unsbi_segment *s,
 
 enum { UNSBI_START, UNSBI_TARGET, UNSBI_HEAD, UNSBI_BODY, UNSBI_ALL_WRITTEN }; /* v.tx.part */
 
+/* Small templates have names, too: a literal with \0 within is linked wherever any other is. */
+static const char unsbi_empty_template[] = "\0";
+static const char unsbi_start_template[] = "\0m \0";
+#if UNSB_SIGNING
+static const char unsbi_signed_template[] = "\0t:\0m:\0";
+static const char unsbi_colon_template[] = ":\0";
+#endif
+
 /* The present template of what is sent; or of what is measured, and signed:
  * "timestamp:METHOD:target:" and the body. */
 static const char *unsbi_template(const unsb_client *client, bool measure)
@@ -3370,12 +3401,12 @@ static const char *unsbi_template(const unsb_client *client, bool measure)
     if (part == UNSBI_TARGET) /* measured for its checks, where it is not signed */
         return client->op->target;
     if (!measure)
-        return part == UNSBI_START ? "%m " : unsbi_head_template;
+        return part == UNSBI_START ? unsbi_start_template : unsbi_head_template;
 #if UNSB_SIGNING
     if (client->config.secret_key != NULL)
-        return part == UNSBI_START ? "%t:%m:" : ":";
+        return part == UNSBI_START ? unsbi_signed_template : unsbi_colon_template;
 #endif
-    return "";
+    return unsbi_empty_template;
 }
 
 #ifdef UNSB_TRACE
@@ -3453,36 +3484,33 @@ static int unsbi_put(unsb_client *client, const unsbi_segment *s)
     return UNSB_OK;
 }
 
-/* Writes literal text, as far as there is room. Returns where it stopped. */
-static const char *unsbi_put_text(unsb_client *client, const char *t)
+/* Writes literal text, as far as there is room; *t advances by as much. */
+static int unsbi_put_text(unsb_client *client, const char **t)
 {
-    char *buffer = client->config.buffer;
-    size_t size = client->config.buffer_size, end = client->end;
+    size_t size = unsbi_min(strlen(*t), client->config.buffer_size - client->end);
 
-    while (end < size && *t != '%' && *t != '\0')
-        buffer[end++] = *t++;
-    client->end = end;
-    return t;
+    memcpy(client->config.buffer + client->end, *t, size);
+    client->end += size;
+    *t += size;
+    return **t != '\0' ? UNSB_PENDING : UNSB_OK;
 }
 
-/* Behind the %) of the %( at `t`. */
+/* Behind the \0) of a group that `t` is in. */
 static const char *unsbi_group_end(const char *t)
 {
-    int depth = 0;
+    unsigned depth = 1;
 
     do {
-        while (*t != '%')
-            t++;
-        if (t[1] == '(')
+        t += strlen(t) + 2;
+        if (t[-1] == '(')
             depth++;
-        if (t[1] == ')')
+        if (t[-1] == ')')
             depth--;
-        t += 2;
     } while (depth != 0);
     return t;
 }
 
-/* What stands at a '%': *t advances behind it, or to where it goes on. */
+/* What stands at a \0: *t advances behind it, or to where it goes on. */
 static int unsbi_put_field(unsb_client *client, const char **t)
 {
     const char *p = *t;
@@ -3493,12 +3521,12 @@ static int unsbi_put_field(unsb_client *client, const char **t)
         p += 2;
     } else if (p[1] == '(') {
         unsbi_find_segment(client, p[2], &s);
-        p = s.source.size != 0 ? p + 3 : unsbi_group_end(p);
+        p = s.source.size != 0 ? p + 3 : unsbi_group_end(p + 3);
     } else if (p[1] == ']') {
         client->u.tx.item++;
         unsbi_find_segment(client, p[2], &s);
         if (s.source.size != 0) {
-            while (p[0] != '%' || p[1] != '[')
+            while (p[0] != '\0' || p[1] != '[')
                 p--;
         } else {
             client->u.tx.item = 0;
@@ -3526,28 +3554,25 @@ static int unsbi_fill(unsb_client *client, bool measure)
 
     while (rc == UNSB_OK && client->v.tx.part != UNSBI_ALL_WRITTEN) {
         const char *base = unsbi_template(client, measure), *t = base + client->v.tx.at;
-#ifdef UNSB_TRACE
-        size_t began = client->end;
-        char code = *t == '%' ? t[1] : '\0';
-#endif
 
-        if (*t == '%') {
-            rc = unsbi_put_field(client, &t);
-        } else if (*t != '\0') {
-            t = unsbi_put_text(client, t);
-            if (*t != '%' && *t != '\0')
-                rc = UNSB_PENDING;
-        } else {
+        while (rc == UNSB_OK && (t[0] != '\0' || t[1] != '\0')) {
+#ifdef UNSB_TRACE
+            size_t began = client->end;
+            char code = t[0] == '\0' ? t[1] : '\0';
+#endif
+            rc = t[0] == '\0' ? unsbi_put_field(client, &t) : unsbi_put_text(client, &t);
+#ifdef UNSB_TRACE
+            if (!measure)
+                unsbi_trace_head(client, code, began);
+#endif
+        }
+        client->v.tx.at = (uint16_t)(t - base);
+        if (rc == UNSB_OK) {
+            client->v.tx.at = 0;
             client->v.tx.part++;
-            t = base;
             if (client->v.tx.part == UNSBI_BODY)
                 start = client->end;
         }
-#ifdef UNSB_TRACE
-        if (!measure)
-            unsbi_trace_head(client, code, began);
-#endif
-        client->v.tx.at = (uint16_t)(t - base);
     }
     if (client->state == UNSBI_IDLE) /* a source has stopped the operation */
         rc = UNSB_E_ABORTED;
@@ -3589,15 +3614,25 @@ enum {
 enum {
     UNSBI_FIELD_CONTENT_LENGTH,
     UNSBI_FIELD_RETRY_AFTER,
+#if UNSB_KEEP_ALIVE
     UNSBI_FIELD_CONNECTION,
+#endif
     UNSBI_FIELD_TRANSFER_ENCODING,
     UNSBI_FIELD_NONE /* before the first field: a fold has nothing to continue */
 };
 static const char unsbi_http_fields[] = /* the last one is the longest: unsb_http.token */
-    "\16content-length\13retry-after\12connection\21transfer-encoding";
+    "\16content-length\13retry-after"
+#if UNSB_KEEP_ALIVE
+    "\12connection"
+#endif
+    "\21transfer-encoding";
 
 enum { UNSBI_TOKEN_CHUNKED, UNSBI_TOKEN_CLOSE, UNSBI_TOKEN_KEEP_ALIVE };
-static const char unsbi_http_tokens[] = "\7chunked\5close\12keep-alive";
+static const char unsbi_http_tokens[] = "\7chunked"
+#if UNSB_KEEP_ALIVE
+    "\5close\12keep-alive"
+#endif
+    ;
 
 #define UNSBI_NOT_A_NUMBER 0xFF /* unsb_http.digits: the value began with something else */
 
@@ -3646,12 +3681,14 @@ static int unsbi_http_element(unsb_http *h, uint8_t field)
     uint8_t token = unsbi_find(unsbi_http_tokens, h->token, h->length, 0x20);
 
     switch (field) {
+#if UNSB_KEEP_ALIVE
     case UNSBI_FIELD_CONNECTION:
         if (token == UNSBI_TOKEN_CLOSE)
             h->flags |= UNSB_HTTP_CLOSE;
         if (token == UNSBI_TOKEN_KEEP_ALIVE)
             h->flags |= UNSB_HTTP_KEEP_ALIVE;
         break;
+#endif
     case UNSBI_FIELD_CONTENT_LENGTH:
         /* RFC 9112 section 6.3, item 5: several are fine only if they are the same */
         if (h->digits == 0 || ((h->flags & UNSB_HTTP_LENGTH) != 0 && h->remaining != h->number))
@@ -4022,7 +4059,7 @@ static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
     size_t i = 0;
 
     if (h->state == UNSBI_HTTP_NAME ||
-        (h->state == UNSBI_HTTP_VALUE && h->field >= UNSBI_FIELD_CONNECTION && !h->spaced))
+        (h->state == UNSBI_HTTP_VALUE && h->field > UNSBI_FIELD_RETRY_AFTER && !h->spaced))
         return unsbi_http_token(h, data, size);
     if (h->state == UNSBI_HTTP_STATUS && h->digits == 0 && size >= sizeof usual - 1 &&
         memcmp(data, usual, sizeof usual - 1) == 0) {
@@ -4194,7 +4231,7 @@ typedef struct unsbi_fields {
       UNSB_GIVEN_CONCURRENCY_LIMIT))
 UNSBI_FIELDS(unsbi_refusal_fields, UNSBI_REFUSAL_LIST)
 
-/* Of a run, or a job. */
+/* Of a run, or a job: what comes most often first. */
 #define UNSBI_OUTCOME_LIST(X)                                                                      \
     X("\6stdout", UNSBI_IN(out), UNSBI_KIND_OUTPUT, 1)                                             \
     X("\6stderr", UNSBI_IN(err), UNSBI_KIND_OUTPUT, 1)                                             \
@@ -4203,23 +4240,23 @@ UNSBI_FIELDS(unsbi_refusal_fields, UNSBI_REFUSAL_LIST)
     X("\6status", UNSBI_IN(status), UNSBI_KIND_STATUS, 0)                                          \
     X("\6result", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_RESULT)                                        \
     X("\6job_id", UNSBI_IN(job_id), UNSBI_KIND_ID, UNSBI_ROOM(job_id))                             \
-    X("\2id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                           \
-    X("\12service_id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                  \
-    X("\12session_id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                  \
+    UNSBI_DETAIL(                                                                                  \
+    X("\10language", UNSBI_IN(language), UNSBI_KIND_TEXT, UNSBI_ROOM(language))                    \
+    X("\16execution_mode", UNSBI_IN(execution_mode), UNSBI_KIND_TEXT, UNSBI_ROOM(execution_mode))  \
+    X("\14network_mode", UNSBI_IN(network_mode), UNSBI_KIND_TEXT, UNSBI_ROOM(network_mode))        \
+    X("\15total_time_ms", UNSBI_IN(total_time_ms), UNSBI_KIND_INT64, UNSB_GIVEN_TOTAL_TIME_MS)     \
+    X("\12created_at", UNSBI_IN(created_at), UNSBI_KIND_TIME, UNSB_GIVEN_CREATED_AT)               \
+    X("\12started_at", UNSBI_IN(started_at), UNSBI_KIND_TIME, UNSB_GIVEN_STARTED_AT)               \
+    X("\14completed_at", UNSBI_IN(completed_at), UNSBI_KIND_TIME, UNSB_GIVEN_COMPLETED_AT)         \
+    X("\21detected_language", UNSBI_IN(detected_language), UNSBI_KIND_TEXT,                        \
+      UNSBI_ROOM(detected_language)))                                                              \
     UNSBI_ARTIFACT(                                                                                \
     X("\10artifact", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ARTIFACT)                                   \
     X("\11artifacts", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ARTIFACTS)                                 \
     X("\15wasm_artifact", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_WASM_ARTIFACT))                        \
-    UNSBI_DETAIL(                                                                                  \
-    X("\12created_at", UNSBI_IN(created_at), UNSBI_KIND_TIME, UNSB_GIVEN_CREATED_AT)               \
-    X("\12started_at", UNSBI_IN(started_at), UNSBI_KIND_TIME, UNSB_GIVEN_STARTED_AT)               \
-    X("\14completed_at", UNSBI_IN(completed_at), UNSBI_KIND_TIME, UNSB_GIVEN_COMPLETED_AT)         \
-    X("\15total_time_ms", UNSBI_IN(total_time_ms), UNSBI_KIND_INT64, UNSB_GIVEN_TOTAL_TIME_MS)     \
-    X("\10language", UNSBI_IN(language), UNSBI_KIND_TEXT, UNSBI_ROOM(language))                    \
-    X("\21detected_language", UNSBI_IN(detected_language), UNSBI_KIND_TEXT,                        \
-      UNSBI_ROOM(detected_language))                                                               \
-    X("\16execution_mode", UNSBI_IN(execution_mode), UNSBI_KIND_TEXT, UNSBI_ROOM(execution_mode))  \
-    X("\14network_mode", UNSBI_IN(network_mode), UNSBI_KIND_TEXT, UNSBI_ROOM(network_mode)))
+    X("\2id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                           \
+    X("\12service_id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                  \
+    X("\12session_id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))
 UNSBI_FIELDS(unsbi_outcome_fields, UNSBI_OUTCOME_LIST)
 
 #if UNSB_ARTIFACTS
@@ -4994,12 +5031,12 @@ UNSBI_CALLED void unsbi_clear_stage(unsb_client *client)
 
 static void unsbi_start_request(unsb_client *client)
 {
-    const unsb_config *config = &client->config;
-
+#if UNSB_KEEP_ALIVE
     /* what lay idle too long may have died in silence: a NAT forgets, a machine sleeps */
-    if (config->now_ms != NULL &&
-        unsbi_left(config->keep_alive_ms, client->mark_ms, unsbi_now(client)) == 0)
+    if (client->config.now_ms != NULL &&
+        unsbi_left(client->config.keep_alive_ms, client->mark_ms, unsbi_now(client)) == 0)
         unsbi_disconnect(client);
+#endif
     unsbi_clear_stage(client);
     unsb_http_init(&client->http, unsbi_is_same(unsbi_method(client), "HEAD"));
     client->result->http_status = 0;
@@ -5289,8 +5326,13 @@ static int unsbi_response_over(unsb_client *client, bool spare)
     uint16_t op = client->op->flags;
     int rc = unsbi_status_error(client);
 
+#if UNSB_KEEP_ALIVE
     if ((client->http.flags & UNSB_HTTP_CLOSE) != 0 || spare || client->config.no_keep_alive)
         client->flags |= UNSBI_UNUSABLE;
+#else
+    (void)spare;
+    client->flags |= UNSBI_UNUSABLE;
+#endif
     if (rc == UNSB_OK && (!UNSB_REQUEST || (op & UNSBI_OP_RAW) == 0))
         rc = unsbi_judge(client);
     else if (UNSB_KEYS && (op & UNSBI_OP_KEY) != 0 &&
@@ -5338,21 +5380,26 @@ static int unsbi_step_connect(unsb_client *client)
     const unsb_transport *t = &config->transport;
     int rc;
 
+#if UNSB_KEEP_ALIVE || !UNSB_RETRIES
     if ((client->flags & (UNSBI_CONNECTED | UNSBI_BLOCKED)) == UNSBI_CONNECTED) {
         /* A kept connection. RFC 9112 section 9.5: the peer may have closed it at any time. If
          * there is anything to read, an end or unasked-for bytes, it is of no more use. */
         rc = t->vtable->recv(t->context, config->buffer, 1);
 #if !UNSB_RETRIES
-        if (rc != 0 && (client->flags & UNSBI_PROBE) != 0) /* or a fresh one */
+        /* or a fresh one, whose peer speaks first */
+        if (rc != 0 && (!UNSB_KEEP_ALIVE || (client->flags & UNSBI_PROBE) != 0))
             return unsbi_fail(client, rc > 0 ? UNSB_E_HTTP : rc);
 #endif
+#if UNSB_KEEP_ALIVE
         if (rc != 0) {
             unsbi_disconnect(client);
             return UNSB_PENDING;
         }
+#endif
         unsbi_enter(client, UNSBI_SEND);
         return UNSB_PENDING;
     }
+#endif
     client->flags |= UNSBI_CONNECTED;
     rc = t->vtable->connect(t->context, config->host, config->port);
     if (rc == UNSB_PENDING) {
@@ -5382,7 +5429,7 @@ static bool unsbi_something_came(const unsb_client *client)
 }
 
 /* The head has told what follows. */
-static int unsbi_head_over(unsb_client *client)
+UNSBI_CALLED int unsbi_head_over(unsb_client *client)
 {
     const unsb_http *http = &client->http;
     unsb_result *result = client->result;
@@ -5735,9 +5782,13 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
     client->error = UNSB_E_ARGUMENT;
     if (t == NULL || t->connect == NULL || t->send == NULL || t->recv == NULL ||
         t->close == NULL || (t->wait == NULL && !config->nonblocking) || config->buffer == NULL ||
-        (config->connect_timeout_ms | config->idle_timeout_ms | config->total_timeout_ms |
-         config->keep_alive_ms) > UNSB_FOREVER) /* which is all bits but the highest */
+        (config->connect_timeout_ms | config->idle_timeout_ms | config->total_timeout_ms) >
+            UNSB_FOREVER) /* which is all bits but the highest */
         return UNSB_E_ARGUMENT;
+#if UNSB_KEEP_ALIVE
+    if (config->keep_alive_ms > UNSB_FOREVER)
+        return UNSB_E_ARGUMENT;
+#endif
     if (config->buffer_size < UNSB_BUFFER_MIN)
         return UNSB_E_BUFFER;
     if (config->api_key == NULL || config->api_key[0] == '\0' ||
@@ -5762,8 +5813,10 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
         c->idle_timeout_ms = 60000;
     if (c->total_timeout_ms == 0)
         c->total_timeout_ms = UNSB_FOREVER;
+#if UNSB_KEEP_ALIVE
     if (c->keep_alive_ms == 0)
         c->keep_alive_ms = 118000;
+#endif
     client->error = UNSB_OK;
     return UNSB_OK;
 }
@@ -5840,6 +5893,7 @@ UNSBI_APART int unsbi_check_files(const unsb_program *program)
 }
 #endif
 
+#if UNSB_SETTINGS
 /* Is a text a list of JSON members, one at least, without the braces? It is read a character at
  * a time, as the reader unescapes where it reads. */
 UNSBI_APART bool unsbi_is_members(const char *text)
@@ -5865,6 +5919,7 @@ UNSBI_APART bool unsbi_is_members(const char *text)
     } while (event == UNSB_JSON_NUMBER);
     return event == UNSB_JSON_OBJECT_END;
 }
+#endif
 
 UNSBI_APART int unsbi_check_program(const unsb_program *program)
 {
@@ -5965,8 +6020,10 @@ static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const un
     if (rc == UNSB_OK)
         rc = unsbi_check_files(program);
 #endif
+#if UNSB_SETTINGS
     if (rc == UNSB_OK && program->extra != NULL && !unsbi_is_members(program->extra))
         rc = UNSB_E_EXTRA;
+#endif
     if (rc == UNSB_OK)
         rc = unsbi_check_program(program);
     if (rc != UNSB_OK)
@@ -6028,10 +6085,12 @@ UNSBI_CALLED int unsbi_begin_list(unsb_client *client, const unsbi_op *op, unsb_
 #endif
 
 #if UNSB_JOBS
+static const char unsbi_job_target[] = "/jobs/\0J\0";
+
 /* Asks for a job until it has ended. */
-static const unsbi_op unsbi_wait_op = {"GET", NULL, "/jobs/%J", "", unsbi_job_field,
-                                       &unsbi_outcome_fields, unsbi_wait_again, NULL,
-                                       UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
+static const unsbi_op unsbi_wait_op = {"GET", NULL, unsbi_job_target, unsbi_empty_template,
+                                       unsbi_job_field, &unsbi_outcome_fields, unsbi_wait_again,
+                                       NULL, UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
 #define UNSBI_WAIT_OP &unsbi_wait_op
 #else
 #define UNSBI_WAIT_OP NULL
@@ -6039,7 +6098,8 @@ static const unsbi_op unsbi_wait_op = {"GET", NULL, "/jobs/%J", "", unsbi_job_fi
 
 UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
-    static const unsbi_op op = {"POST", "application/json", "/execute", unsbi_execute_template,
+    static const char target[] = "/execute\0";
+    static const unsbi_op op = {"POST", "application/json", target, unsbi_execute_template,
                                 unsbi_program_field, &unsbi_outcome_fields, NULL,
                                 UNSBI_WAIT_OP, UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
@@ -6050,19 +6110,22 @@ UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb
 UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program,
                                 unsb_result *result)
 {
-    static const unsbi_op op = {"POST", "application/json", "/execute/async",
-                                unsbi_execute_template, unsbi_program_field,
-                                &unsbi_outcome_fields, NULL, NULL, UNSBI_OP_JOB};
+    static const char target[] = "/execute/async\0";
+    static const unsbi_op op = {"POST", "application/json", target, unsbi_execute_template,
+                                unsbi_program_field, &unsbi_outcome_fields, NULL, NULL,
+                                UNSBI_OP_JOB};
 
     return unsbi_begin_execute(client, &op, program, result);
 }
 #endif
 
 #if UNSB_RUN
+static const char unsbi_code_template[] = "\0C\0";
+
 UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
     static const char target[] = "/run" UNSBI_RUN_QUERY;
-    static const unsbi_op op = {"POST", "text/plain", target, "%C", unsbi_run_field,
+    static const unsbi_op op = {"POST", "text/plain", target, unsbi_code_template, unsbi_run_field,
                                 &unsbi_outcome_fields, NULL, UNSBI_WAIT_OP,
                                 UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
@@ -6074,7 +6137,7 @@ UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_res
 UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
     static const char target[] = "/run/async" UNSBI_RUN_QUERY;
-    static const unsbi_op op = {"POST", "text/plain", target, "%C", unsbi_run_field,
+    static const unsbi_op op = {"POST", "text/plain", target, unsbi_code_template, unsbi_run_field,
                                 &unsbi_outcome_fields, NULL, NULL, UNSBI_OP_JOB};
 
     return unsbi_begin_run(client, &op, program, result);
@@ -6084,8 +6147,8 @@ UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, un
 #if UNSB_JOBS
 UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *result)
 {
-    static const unsbi_op op = {"GET", NULL, "/jobs/%J", "", unsbi_job_field,
-                                &unsbi_outcome_fields, NULL, NULL,
+    static const unsbi_op op = {"GET", NULL, unsbi_job_target, unsbi_empty_template,
+                                unsbi_job_field, &unsbi_outcome_fields, NULL, NULL,
                                 UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
 
     return unsbi_begin_job(client, &op, job_id, result, 0);
@@ -6100,8 +6163,8 @@ UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t tim
 
 UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result)
 {
-    static const unsbi_op op = {"DELETE", NULL, "/jobs/%J", "", unsbi_job_field,
-                                &unsbi_outcome_fields, NULL, NULL,
+    static const unsbi_op op = {"DELETE", NULL, unsbi_job_target, unsbi_empty_template,
+                                unsbi_job_field, &unsbi_outcome_fields, NULL, NULL,
                                 UNSBI_OP_BY_ID | UNSBI_OP_EMPTY};
 
     return unsbi_begin_job(client, &op, job_id, result, 0);
@@ -6111,16 +6174,19 @@ UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_resul
 #if UNSB_LISTS
 UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result)
 {
-    static const unsbi_op op = {"GET", NULL, "/jobs", "", NULL, &unsbi_list_fields, NULL, NULL,
-                                UNSBI_OP_SAFE | UNSBI_OP_LIST};
+    static const char target[] = "/jobs\0";
+    static const unsbi_op op = {"GET", NULL, target, unsbi_empty_template, NULL,
+                                &unsbi_list_fields, NULL, NULL, UNSBI_OP_SAFE | UNSBI_OP_LIST};
 
     return unsbi_begin_list(client, &op, result);
 }
 
 UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
 {
-    static const unsbi_op op = {"GET", NULL, "/languages", "", NULL, &unsbi_list_fields, NULL,
-                                NULL, UNSBI_OP_SAFE | UNSBI_OP_LIST | UNSBI_OP_TEXTS};
+    static const char target[] = "/languages\0";
+    static const unsbi_op op = {"GET", NULL, target, unsbi_empty_template, NULL,
+                                &unsbi_list_fields, NULL, NULL,
+                                UNSBI_OP_SAFE | UNSBI_OP_LIST | UNSBI_OP_TEXTS};
 
     return unsbi_begin_list(client, &op, result);
 }
@@ -6129,7 +6195,8 @@ UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
 #if UNSB_KEYS
 UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *result)
 {
-    static const unsbi_op op = {"POST", "application/json", "/keys/validate", "", NULL,
+    static const char target[] = "/keys/validate\0";
+    static const unsbi_op op = {"POST", "application/json", target, unsbi_empty_template, NULL,
                                 &unsbi_key_fields, NULL, NULL, UNSBI_OP_KEY};
 
     int rc = unsbi_check(client, key, result);
@@ -6195,7 +6262,8 @@ UNSBI_APART int unsbi_check_call(const unsb_call *call)
 UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_result *result)
 {
 #define UNSBI_CALL(fields, follow, flags)                                                          \
-    {NULL, NULL, "%P", "%B", unsbi_call_field, fields, NULL, follow, flags}
+    {NULL, NULL, target, body, unsbi_call_field, fields, NULL, follow, flags}
+    static const char target[] = "\0P\0", body[] = "\0B\0";
     static const unsbi_op ops[][2] = { /* by unsb_answer, and whether it may be repeated */
         {UNSBI_CALL(NULL, NULL, UNSBI_OP_RAW),
          UNSBI_CALL(NULL, NULL, UNSBI_OP_RAW | UNSBI_OP_SAFE)},

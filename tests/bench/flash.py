@@ -30,8 +30,8 @@ OPTIONS = {  # of the programs that use a client
 }
 # what each of these saves that is set to 0 (with what else must be), and all of them together
 LEFT_OUT = {'UNSB_FILES': [], 'UNSB_ARTIFACTS': [], 'UNSB_SETTINGS': [], 'UNSB_NUMBERS': [],
-            'UNSB_DETAILS': [], 'UNSB_RETRIES': [], 'UNSB_UTF8': [], 'UNSB_JOBS': [],
-            'UNSB_LISTS': [], 'UNSB_KEYS': [], 'UNSB_RUN': [], 'UNSB_REQUEST': []}
+            'UNSB_DETAILS': [], 'UNSB_RETRIES': [], 'UNSB_KEEP_ALIVE': [], 'UNSB_UTF8': [],
+            'UNSB_JOBS': [], 'UNSB_LISTS': [], 'UNSB_KEYS': [], 'UNSB_RUN': [], 'UNSB_REQUEST': []}
 SMALLEST = ['-D%s=0' % name for name in LEFT_OUT]
 # peer: (sources, flags, includes, functions used, stubs, what it is compared with, what it is)
 PEERS = {

@@ -90,7 +90,7 @@ static void proof_sha256_block(uint32_t hash[24], const uint8_t *block)
 static void hmac(size_t size, size_t left)
 {
     char memory[KEY_MAX + 1], *place = memory + KEY_MAX - size; /* it ends where the array does */
-    uint8_t scratch[128];
+    uint8_t scratch[96];
     uint32_t hash[24]; /* the last 16 are the block's words, which it alone uses */
     bool right = true;
     size_t i;

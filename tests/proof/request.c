@@ -162,17 +162,23 @@ static size_t items(char code)
     return code == 'E' ? program.env_count : code == 'F' ? program.file_count : call.header_count;
 }
 
-/* The field of the list in which `at` lies, from behind its %( to its %], or NUL. */
+/* Is it the end of a template? */
+static bool ends(const char *t)
+{
+    return t[0] == '\0' && t[1] == '\0';
+}
+
+/* The field of the list in which `at` lies, from behind its \0( to its \0], or NUL. */
 static char list_at(const char *t, size_t at)
 {
     size_t i, begin, end;
 
-    for (i = 0; t[i] != '\0'; i++) {
-        if (t[i] != '%' || t[i + 1] != '[')
+    for (i = 0; !ends(t + i); i++) {
+        if (t[i] != '\0' || t[i + 1] != '[')
             continue;
-        for (end = i; t[end] != '%' || t[end + 1] != ']';)
+        for (end = i; t[end] != '\0' || t[end + 1] != ']';)
             end++;
-        for (begin = i; t[begin] != '%' || t[begin + 1] != '(' || t[begin + 2] != t[end + 2];)
+        for (begin = i; t[begin] != '\0' || t[begin + 1] != '(' || t[begin + 2] != t[end + 2];)
             begin--;
         if (at > begin && at <= end)
             return t[end + 2];
@@ -183,7 +189,7 @@ static char list_at(const char *t, size_t at)
 /* How long what begins at `at` is, so that the next step begins behind it. */
 static size_t length_at(const char *t)
 {
-    return *t != '%' ? 1 : t[1] == '(' || t[1] == ']' ? 3 : 2;
+    return *t != '\0' ? 1 : t[1] == '(' || t[1] == ']' ? 3 : 2;
 }
 
 static bool begins[512]; /* a step, there */
@@ -192,27 +198,24 @@ static void steps(const char *base)
 {
     size_t at, size;
 
-    for (at = 0; base[at] != '\0'; at += length_at(base + at))
+    for (at = 0; !ends(base + at); at += length_at(base + at))
         begins[at] = true;
     begins[size = at] = true;
     for (at = 0; at < size; at += length_at(base + at)) {
         const char *t = base + at;
         char list = list_at(base, at);
         size_t end, to;
-        int rc = UNSB_OK;
-        if (*t != '%' && at != 0 && base[at - 1] != '%' && begins[at - 1])
+        int rc;
+        if (*t != '\0' && at != 0 && base[at - 1] != '\0' && begins[at - 1])
             continue; /* within literal text, of which the first character is as good */
         any_request();
         given(list != '\0' ? client.u.tx.item < items(list) : client.u.tx.item == 0);
         end = client.end;
-        if (*t == '%')
-            rc = unsbi_put_field(&client, &t);
-        else
-            t = unsbi_put_text(&client, t);
+        rc = *t == '\0' ? unsbi_put_field(&client, &t) : unsbi_put_text(&client, &t);
         to = (size_t)(t - base);
         prove(to <= size && begins[to], "a step begins there");
         prove(client.end >= end && client.end <= client.config.buffer_size, "within the buffer");
-        prove(rc == UNSB_OK || to == at, "again, if it was not all");
+        prove(rc == UNSB_OK || *t != '\0' || to == at, "again, if it was not all");
         list = list_at(base, to);
         prove(list != '\0' ? client.u.tx.item < items(list) : client.u.tx.item == 0,
               "an item that there is");

@@ -61,6 +61,7 @@ header() { # DIRECTORY [SED-SCRIPT]: a copy of the header, with its indices chec
         -e '/^static size_t unsbi_sha256_blocks(/,/^}/s/unsbi_\(sha256_block\)(/UNSBI_PROOF(\1)(/' \
         -e '/^UNSB_API int unsb_http_feed(/,/^}/s/unsbi_\(http_byte\)(/UNSBI_PROOF(\1)(/' \
         -e '/^static int unsbi_put_field(/,/^}/s/unsbi_\(put\)(/UNSBI_PROOF(\1)(/' \
+        -e '/^static void unsbi_sha256_end(/,/^}/s/unsbi_\(sha256_block\)(/UNSBI_PROOF(\1)(/' \
         -e '/^static void unsbi_hmac_start(/,/^}/s/unsbi_\(sha256_block\)(/UNSBI_PROOF(\1)(/' \
         -e "1,/^#if defined(UNSANDBOX_IMPLEMENTATION)/!s/\([a-z.>-]*\(->\|u\.\)\($ARRAYS\)\)\[\([^][]*\)\]/\1[UNSBI_INDEX(\1, \4)]/g" \
         "$ROOT/unsandbox.h" >"$1/unsandbox.h"

@@ -40,6 +40,7 @@ typedef struct wide_program {
     unsb_network network;
     uint16_t ttl_s;
     uint8_t vcpu;
+    const char *extra;
 #endif
 #if !UNSB_FILES
     const unsb_file *files;
@@ -65,6 +66,10 @@ typedef struct wide_config {
     struct unsb_config;
 #if !UNSB_RETRIES
     uint8_t retries;
+#endif
+#if !UNSB_KEEP_ALIVE
+    bool no_keep_alive;
+    uint32_t keep_alive_ms;
 #endif
 #if !UNSB_JOBS
     uint8_t wait_failures;

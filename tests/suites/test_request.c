@@ -231,13 +231,13 @@ static int do_call_delete(void)
 
 #if UNSB_SETTINGS
 #define FULL_SETTINGS                                                                              \
-    "\"env\":{\"HOME\":\"/tmp/a b\",\"QUOTE\":\"\\\"\\\\\\n\",\"\xC3\xA9\":\"\"},"                 \
-    "\"network_mode\":\"semitrusted\",\"ttl\":900,\"vcpu\":8,"
+    ",\"env\":{\"HOME\":\"/tmp/a b\",\"QUOTE\":\"\\\"\\\\\\n\",\"\xC3\xA9\":\"\"},"                \
+    "\"network_mode\":\"semitrusted\",\"ttl\":900,\"vcpu\":8,\"priority\": 3,\"tags\":[\"a\",{}]"
 #else
 #define FULL_SETTINGS
 #endif
 #if UNSB_ARTIFACTS
-#define FULL_ARTIFACTS "\"return_artifact\":true,\"return_wasm_artifact\":true,"
+#define FULL_ARTIFACTS ",\"return_artifact\":true,\"return_wasm_artifact\":true"
 #define QUERY_ARTIFACTS "&return_artifact=true&return_wasm_artifact=true"
 #else
 #define FULL_ARTIFACTS
@@ -252,7 +252,7 @@ static int do_call_delete(void)
 #endif
 #define FULL_BODY                                                                                  \
     "{\"language\":\"c++\",\"code\":\"int x;\\t/* \\\"\\\\\\u0001\x7F\xE2\x82\xAC\\u0000 */\\r\\n" \
-    "\"," FULL_SETTINGS FULL_ARTIFACTS "\"priority\": 3,\"tags\":[\"a\",{}]" FULL_FILES "}"
+    "\"" FULL_SETTINGS FULL_ARTIFACTS FULL_FILES "}"
 #define PLAIN_BODY "{\"language\":\"python\",\"code\":\"print(6*7)\"}"
 #define RUN_QUERY                                                                                  \
     "?ttl=1&network_mode=zerotrust" QUERY_ARTIFACTS                                                \

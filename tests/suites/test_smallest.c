@@ -6,6 +6,7 @@
 #define UNSB_NUMBERS 0
 #define UNSB_DETAILS 0
 #define UNSB_RETRIES 0
+#define UNSB_KEEP_ALIVE 0
 #define UNSB_UTF8 0
 #define UNSB_JOBS 0
 #define UNSB_RUN 0
