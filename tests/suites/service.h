@@ -787,6 +787,7 @@ static inline void rig_prepare(rig *r, int tls, bool nonblocking, uint16_t port)
     r->config.nonblocking = nonblocking;
     r->config.connect_timeout_ms = RIG_LIMIT_MS;
     r->config.idle_timeout_ms = RIG_LIMIT_MS;
+    r->config.keep_alive_ms = RIG_LIMIT_MS;
     r->config.now_ms = rig_now_ms;
     r->config.unix_time = rig_unix_time;
     r->config.time_context = r;
