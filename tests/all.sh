@@ -106,8 +106,8 @@ part_order() {
 }
 
 part_bench() {
-    say "== flash, RAM and stack against tests/size_budget, and growth with the payload"
-    for part in budget growth; do
+    say "== flash, RAM, stack and instructions against their budgets, and growth with the payload"
+    for part in budget counts growth; do
         sh bench.sh $part >"$WORK/bench" 2>"$WORK/errors" ||
             grep -q '^not ok' "$WORK/bench" || { echo "not ok - bench.sh $part"
                 tail -n 20 "$WORK/errors" | sed 's/^/#   /'; } >>"$WORK/bench"

@@ -18,7 +18,9 @@ from peers import PACKAGES, Peers
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 REPORT = os.path.join(HERE, 'report.json')
-BUDGET = os.path.join(ROOT, 'tests/size_budget')
+SIZE_BUDGET = os.path.join(ROOT, 'tests/size_budget')
+COUNT_BUDGET = os.path.join(ROOT, 'tests/instruction_budget')
+COUNTED_WITH = 'gcc 12, x86_64' # the counts of another compiler are others
 GROWTH_LIMIT = 0.05
 PEAK_LIMIT_KB = 256
 PARTS = ('flash', 'ram', 'instructions', 'end-to-end')
@@ -49,6 +51,39 @@ def table(head, rows):
 
 def number(n):
     return format(n, ',') if n is not None else None
+
+
+# ---- files of limits: a name and a number on each line ----
+
+def record_limits(path, title, command, limits):
+    with open(path, 'w', encoding='ascii') as f:
+        f.write('# %s: sh tests/bench.sh %s\n# Recorded by sh tests/bench.sh %s --record\n' % (
+            title, command, command))
+        for name, value in sorted(limits.items()):
+            f.write('%s %d\n' % (name, value))
+    say('recorded %d figures in tests/%s' % (len(limits), os.path.basename(path)))
+
+
+def within_limits(path, found, tolerance):
+    limits, where = {}, 'tests/' + os.path.basename(path)
+    if os.path.exists(path):
+        with open(path, encoding='ascii') as f:
+            for line in f:
+                if line.strip() and not line.startswith('#'):
+                    name, value = line.split()
+                    limits[name] = int(int(value) * (1 + tolerance))
+    good = True
+    for name in sorted(set(found) | set(limits)):
+        if name not in limits:
+            verdict, words = False, '%d, but %s has no limit' % (found[name], where)
+        elif name not in found:
+            verdict, words = False, 'in %s, but not measured' % where
+        else:
+            verdict = found[name] <= limits[name]
+            words = '%d %s %d' % (found[name], '<=' if verdict else '>', limits[name])
+        say('%s - %s: %s' % ('ok' if verdict else 'not ok', name, words))
+        good = good and verdict
+    return good
 
 
 class Bench:
@@ -105,31 +140,10 @@ class Bench:
     def budget(self, record):
         found, report = self.figures()
         if record:
-            with open(BUDGET, 'w', encoding='ascii') as f:
-                f.write('# What the library may take, in bytes: sh tests/bench.sh budget\n'
-                        '# Recorded by sh tests/bench.sh budget --record\n')
-                for name, value in sorted(found.items()):
-                    f.write('%s %d\n' % (name, (value + 15) // 16 * 16))
-            say('recorded %d figures in tests/size_budget' % len(found))
+            record_limits(SIZE_BUDGET, 'What the library may take, in bytes', 'budget',
+                          {name: (value + 15) // 16 * 16 for name, value in found.items()})
             return True
-        limits = {}
-        if os.path.exists(BUDGET):
-            with open(BUDGET, encoding='ascii') as f:
-                for line in f:
-                    if line.strip() and not line.startswith('#'):
-                        name, value = line.split()
-                        limits[name] = int(value)
-        good = True
-        for name in sorted(set(found) | set(limits)):
-            if name not in limits:
-                verdict, words = False, '%d, but tests/size_budget has no limit' % found[name]
-            elif name not in found:
-                verdict, words = False, 'in tests/size_budget, but not measured'
-            else:
-                verdict = found[name] <= limits[name]
-                words = '%d %s %d' % (found[name], '<=' if verdict else '>', limits[name])
-            say('%s - %s: %s' % ('ok' if verdict else 'not ok', name, words))
-            good = good and verdict
+        good = within_limits(SIZE_BUDGET, found, 0)
         with open(os.path.join(ROOT, 'README.md'), encoding='utf-8') as f:
             readme = f.read().split('\n')
         for line in markdown(report).split('\n'):
@@ -142,6 +156,20 @@ class Bench:
             say('%s - the manual:%s' % ('ok' if right else 'not ok', line[2:]))
             good = good and right
         return good
+
+    def counts(self, record):
+        said = subprocess.run(['gcc', '-dumpversion'], stdout=subprocess.PIPE, text=True,
+                              check=True).stdout
+        here = 'gcc %s, %s' % (said.split('.')[0].strip(), os.uname().machine)
+        if here != COUNTED_WITH:
+            say('ok - bench.sh counts # SKIP counted with %s, here is %s' % (COUNTED_WITH, here))
+            return not record
+        found = instructions.quick(ROOT, self.source, self.build)
+        if record:
+            record_limits(COUNT_BUDGET, 'Instructions, for %d bytes or one call, by %s' % (
+                instructions.QUICK, COUNTED_WITH), 'counts', found)
+            return True
+        return within_limits(COUNT_BUDGET, found, instructions.TOLERANCE)
 
     # ---- growth ----
 
@@ -343,7 +371,7 @@ def compilers():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('command', choices=PARTS + ('all', 'budget', 'growth', 'table'))
+    parser.add_argument('command', choices=PARTS + ('all', 'budget', 'counts', 'growth', 'table'))
     parser.add_argument('--record', action='store_true')
     parser.add_argument('--build', required=True)
     parser.add_argument('--cache', required=True)
@@ -360,6 +388,8 @@ def main():
     bench = Bench(arguments.build, arguments.cache)
     if command == 'budget':
         return 0 if bench.budget(arguments.record) else 1
+    if command == 'counts':
+        return 0 if bench.counts(arguments.record) else 1
     if command == 'growth':
         return 0 if bench.growth() else 1
     report = {} if command == 'all' else load()

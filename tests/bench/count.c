@@ -203,6 +203,29 @@ static void read_json(const char *name, char *text, size_t size, size_t expected
           "json");
 }
 
+static void count_numbers(char *text, size_t size)
+{
+    unsb_json_reader reader;
+    size_t used, at = 0, integers = 0;
+    int64_t value;
+    double sum = 0;
+    int event;
+
+    unsb_json_reader_init(&reader);
+    COUNT_BEGIN();
+    while ((event = unsb_json_read(&reader, text + at, size - at, &used)) > UNSB_JSON_MORE) {
+        at += used;
+        if (event == UNSB_JSON_NUMBER) {
+            integers += unsb_json_integer(&reader, &value) == UNSB_OK;
+            sum += unsb_json_double(&reader);
+        }
+    }
+    COUNT_END("json numbers", size);
+    check(event == UNSB_JSON_MORE && unsb_json_read_end(&reader) == UNSB_OK &&
+              integers > size / 40 && sum > 1e9,
+          "numbers");
+}
+
 static void count_json(size_t size)
 {
     char *text = (char *)room(size), *out = (char *)room(size + size / 20 + 100);
@@ -211,6 +234,7 @@ static void count_json(size_t size)
 
     read_json("json string", text, fill_string(text, size), size / 10 * 9);
     read_json("json document", text, fill_document(text, size), size / 20);
+    count_numbers(text, fill_numbers(text, size));
     fill_text(text, size);
     COUNT_BEGIN();
     unsb_json_writer_init(&writer, &output);

@@ -1,14 +1,16 @@
 """Plants small faults in unsandbox.h, one at a time, and asks whether the suites notice.
 
     python3 mutation/mutate.py [--count N] [--seed N] [--part K/N] [--jobs N] [--seconds N]
-                               [--at-least PERCENT] [--lines FIRST-LAST]
+                               [--at-least PERCENT] [--lines FIRST-LAST] [--again FILE]
 
-A mutant is noticed if a suite fails, crashes, or takes more than CPU_SECONDS of processor time.
+A mutant is noticed if a suite fails, crashes, or takes more than CPU_SECONDS of processor time, or
+if a path of bench/count.c takes so many instructions more that `sh tests/bench.sh counts` fails.
 Those that do not compile, or give the same object code by gcc -O2, are drawn anew: they are no
 other program. The suites are tried with UNSB_SMALL 0, then 1, where that makes other code. A mutant
 that no suite notices is a survivor; survivors.txt has those that were looked at, with the reason
 why no test can tell them from the original. They are counted as survivors all the same. TAP on
-stdout; exit status 0 if enough were noticed. Runs with the same --seed and --count and the parts
+stdout; exit status 0 if enough were noticed. --again tries the survivors alone that FILE tells of,
+the output of an earlier run, or survivors.txt itself. Runs with the same --seed and --count and the parts
 1/2 and 2/2 share the work: what they draw has nothing in common, and their figures add up.
 
 tcc compiles a suite in a hundredth of a second, which is what makes hundreds of mutants possible.
@@ -28,7 +30,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(HERE)
-HEADER = os.path.join(os.path.dirname(TESTS), "unsandbox.h")
+ROOT = os.path.dirname(TESTS)
+HEADER = os.path.join(ROOT, "unsandbox.h")
+sys.path.insert(0, os.path.join(TESTS, "bench"))
+import instructions # noqa: E402
 CPU_SECONDS = 10 # the slowest suite takes less than 2
 # The quickest first. A section's own suites come before them.
 SUITES = ["client", "exchange", "request", "sign", "parts", "json_writer", "http", "json_reader",
@@ -159,7 +164,16 @@ def noticed_by(folder, name, small, compiler="tcc"):
         return True
 
 
-def try_mutant(text, mutant, originals):
+def dearer(folder, counts):
+    """Whether a path takes more instructions than bench.sh counts lets pass."""
+    try:
+        found = instructions.quick(ROOT, folder, folder)
+    except SystemExit: # a check of its own failed
+        return True
+    return any(n > counts[path] * (1 + instructions.TOLERANCE) for path, n in found.items())
+
+
+def try_mutant(text, mutant, originals, counts=None):
     """The suite that noticed it, "" if none did, None if it is no other program."""
     folder = tempfile.mkdtemp(prefix="unsb_mutant.")
     try:
@@ -184,6 +198,8 @@ def try_mutant(text, mutant, originals):
             for name in first + [s for s in SUITES if s not in first]:
                 if noticed_by(folder, name, 0, "gcc"):
                     return name
+            if dearer(folder, counts):
+                return "counts"
         return "" if other else None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -199,6 +215,14 @@ def listed():
             elif line.strip() and not line.startswith("#"):
                 key = line.strip()
     return reasons
+
+
+def survivors_of(path):
+    """The keys in the output of a run, or in survivors.txt."""
+    with open(path) as file:
+        said = [re.sub(r"^# survivor: \S+ | \[[^]]*\]$", "", line.rstrip())
+                for line in file if line.startswith("# survivor: ") or line[0] not in " #"]
+    return set(said)
 
 
 def part_of(text):
@@ -223,6 +247,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--part", type=part_of, default=(1, 1), metavar="K/N")
     parser.add_argument("--lines", type=lines_of, help="draw from these lines of the header alone")
+    parser.add_argument("--again", metavar="FILE", help="draw from its survivors alone")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=0, help="start no mutant after so long")
     parser.add_argument("--at-least", type=float, default=95)
@@ -236,6 +261,9 @@ def main():
     if options.lines:
         first, last = options.lines
         every = [m for m in every if first <= line_of(text, m) <= last]
+    if options.again:
+        again = survivors_of(options.again)
+        every = [m for m in every if key_of(text, m) in again]
     part, parts = options.part
     every = every[part - 1::parts]
     count = options.count // parts + (part <= options.count % parts)
@@ -244,6 +272,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="unsb_mutant.")
     shutil.copy(HEADER, folder)
     originals = [object_code(folder, small) for small in (0, 1)]
+    counts = instructions.quick(ROOT, folder, folder)
     shutil.rmtree(folder)
     if None in originals or try_mutant(text, (0, 0, ""), None) != "":
         print("not ok - the suites do not pass as they are")
@@ -257,7 +286,7 @@ def main():
             late = options.seconds and time.monotonic() - started > options.seconds
             while not late and position < len(every) and len(running) < options.jobs and \
                     counted + len(running) < count:
-                running[pool.submit(try_mutant, text, every[position], originals)] = position
+                running[pool.submit(try_mutant, text, every[position], originals, counts)] = position
                 position += 1
             if not running:
                 break
