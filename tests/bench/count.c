@@ -245,23 +245,31 @@ static void count_json(size_t size)
     free(out);
 }
 
-static void count_http(size_t size)
+static void count_head(const char *name, const char *head, size_t size)
 {
-    static const char head[] = HEAD("Content-Length: 0");
-    char *text = (char *)room(size);
-    size_t used, body, at, end, times = size / (sizeof head - 1), i, total = 0;
+    size_t length = strlen(head), times = size / length, used, body, at, i;
     unsb_http http;
     int rc = UNSB_OK;
 
     COUNT_BEGIN();
     for (i = 0; i < times && rc == UNSB_OK; i++) {
         unsb_http_init(&http, false);
-        for (at = 0, rc = UNSB_PENDING; rc == UNSB_PENDING && at < sizeof head - 1; at += used)
-            rc = unsb_http_feed(&http, head + at, sizeof head - 1 - at, &used, &body);
+        for (at = 0, rc = UNSB_PENDING; rc == UNSB_PENDING && at < length; at += used)
+            rc = unsb_http_feed(&http, head + at, length - at, &used, &body);
     }
-    COUNT_END("http head", times * (sizeof head - 1));
+    COUNT_END(name, times * length);
     check(rc == UNSB_OK && http.status == 200, "head");
+}
 
+static void count_http(size_t size)
+{
+    char *text = (char *)room(size);
+    size_t used, body, at, end, total = 0;
+    unsb_http http;
+    int rc;
+
+    count_head("http head", HEAD("Content-Length: 0"), size);
+    count_head("http head, long", LONG_HEAD, size);
     end = fill_chunks(text, size);
     unsb_http_init(&http, false);
     rc = unsb_http_feed(&http, HEAD("Transfer-Encoding: chunked"),

@@ -58,6 +58,16 @@ static inline void *room(size_t size)
     "Via: 1.1 gateway.example (proxy)\r\n"                                                         \
     "Server: nginx\r\n\r\n"
 
+/* A head that is mostly long values. */
+#define LONG_POLICY                                                                                \
+    "default-src 'none'; script-src 'self' https://cdn.example.com 'nonce-4f9a3c5d'; style-src "   \
+    "'self' https://fonts.example.com; img-src 'self' data: https://images.example.com; "          \
+    "connect-src 'self' wss://live.example.com https://api.example.com; frame-ancestors 'none'; "
+#define LONG_HEAD                                                                                  \
+    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"                                                     \
+    "Content-Security-Policy: " LONG_POLICY LONG_POLICY "base-uri 'self'\r\n"                      \
+    "Content-Security-Policy-Report-Only: " LONG_POLICY LONG_POLICY "base-uri 'self'\r\n\r\n"
+
 /* Bytes that base64 is made of: anything. */
 static inline void fill_bytes(unsigned char *p, size_t size)
 {

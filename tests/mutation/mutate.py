@@ -14,7 +14,8 @@ the output of an earlier run, or survivors.txt itself. Runs with the same --seed
 1/2 and 2/2 share the work: what they draw has nothing in common, and their figures add up.
 
 tcc compiles a suite in a hundredth of a second, which is what makes hundreds of mutants possible.
-What survives is tried with gcc, too: there is code for compilers that know its built-in functions.
+What survives is tried with gcc, too: there is code for compilers that know its built-in functions,
+and what is undefined is a fault (UBSan), as it is in the sanitized suites.
 """
 import argparse
 import concurrent.futures
@@ -44,6 +45,7 @@ SECTIONS = {"base64": ["base64"], "encode": ["request", "json_writer", "sign"],
             "result": ["exchange", "tolerance", "dialects"], "base": ["parts", "json_reader"],
             "machine": ["client", "exchange"], "public": ["client", "request"]}
 COMPILE = ["-std=c11", "-D_POSIX_C_SOURCE=200809L"]
+STRICT = ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]
 SWAPS = {"<": ["<=", ">="], "<=": ["<", ">"], ">": [">=", "<="], ">=": [">", "<"], "==": ["!="],
          "!=": ["=="], "&&": ["||"], "||": ["&&"], "+": ["-"], "-": ["+"], "++": ["--"],
          "--": ["++"], "+=": ["-="], "-=": ["+="], "<<": [">>"], ">>": ["<<"], "&": ["|"],
@@ -151,10 +153,10 @@ def object_code(folder, small):
         return file.read()
 
 
-def noticed_by(folder, name, small, compiler="tcc"):
+def noticed_by(folder, name, small, compiler=("tcc",)):
     """Whether a suite notices; None if it is not translated."""
     program = os.path.join(folder, name)
-    if run([compiler, "-w", *COMPILE, "-DUNSB_SMALL=%d" % small, "-I" + folder, "-I../ports",
+    if run([*compiler, "-w", *COMPILE, "-DUNSB_SMALL=%d" % small, "-I" + folder, "-I../ports",
             "-Isuites", "-Iports", "suites/test_%s.c" % name, "-o", program, "-lcmocka",
             "-lpthread"], cwd=TESTS) != 0:
         return None
@@ -194,11 +196,11 @@ def try_mutant(text, mutant, originals, counts=None):
                     return None
                 if noticed:
                     return name
-        if originals is not None and codes[0] != originals[0]:
+        if originals is None or codes[0] != originals[0]:
             for name in first + [s for s in SUITES if s not in first]:
-                if noticed_by(folder, name, 0, "gcc"):
+                if noticed_by(folder, name, 0, ("gcc", *STRICT)):
                     return name
-            if dearer(folder, counts):
+            if originals is not None and dearer(folder, counts):
                 return "counts"
         return "" if other else None
     finally:

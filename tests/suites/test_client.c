@@ -1596,9 +1596,19 @@ static void test_retry_get_cut(void **state)
                 assert_int_equal(io.connects, 1);
             }
         }
+    /* likewise for artifacts, */
+    memset(scripts, 0, sizeof scripts);
+    scripts[0].replies[0] =
+        "HTTP/1.1 200 OK\r\n\r\n{\"artifacts\":[{\"content_base64\":\"QUJDREVG";
+    scripts[0].end = UNSB_E_IO;
+    setup_retry(1, 1, false);
+    result.on_artifact = see_artifact;
+    assert_int_equal(do_get(), UNSB_E_IO);
+    assert_int_equal(io.connects, UNSB_ARTIFACTS ? 1 : 2);
+    assert_string_equal(seen.text, UNSB_ARTIFACTS ? "ABCDEF" : "");
     if (!UNSB_LISTS)
         return;
-    /* likewise for items */
+    /* and for items */
     memset(scripts, 0, sizeof scripts);
     scripts[0].replies[0] = "HTTP/1.1 200 OK\r\n\r\n{\"jobs\":[{},";
     scripts[0].end = UNSB_E_IO;
@@ -1712,6 +1722,36 @@ static void test_time_outs_trickle(void **state)
         from = io.now_ms;
         assert_int_equal(finish(do_get()), UNSB_E_TIMEOUT);
         assert_int_equal(io.now_ms - from, 1000);
+    }
+}
+
+static int take_long(void *context, const void *data, size_t size)
+{
+    ((script_io *)context)->now_ms += 5000;
+    (void)data;
+    (void)size;
+    return 0;
+}
+
+/* What a sink takes is no silence of the peer's. */
+static void test_slow_sink(void **state)
+{
+    unsigned mode;
+    uint32_t from;
+
+    (void)state;
+    for (mode = 0; mode < 2; mode++) {
+        start(io_reply(200, "", "{\"stdout\":\"0123456789012345678901234567890123456789\","
+                                "\"exit_code\":0}"), 128, mode == 1);
+        io.recv_piece = 10;
+        config.idle_timeout_ms = 1000;
+        configure();
+        result.out.write = take_long;
+        result.out.context = &io;
+        from = io.now_ms;
+        assert_int_equal(finish(do_get()), UNSB_OK);
+        assert_true(io.now_ms - from >= 20000);
+        assert_int_equal(result.out.size, 40);
     }
 }
 
@@ -2767,6 +2807,23 @@ static void test_cut_short_and_silent(void **state)
     assert_false(io.connected);
 }
 
+/* Nothing of the request went out: no answer can tell why. */
+static void test_first_send_fails(void **state)
+{
+    unsigned mode;
+
+    (void)state;
+    for (mode = 0; mode < 2; mode++) {
+        start(NULL, 128, mode == 1);
+        io.fault_at = 3; /* after a look at what came unasked */
+        io.fault = UNSB_E_IO;
+        assert_int_equal(finish(do_execute()), UNSB_E_IO);
+        assert_true(io.connection[0].send_failed);
+        assert_int_equal(io.moves, io.fault_at);
+        assert_false(io.connected);
+    }
+}
+
 /* A transport that was interrupted says so once, perhaps: that ends the operation, though a refusal
  * has come, or may come, or has begun to while the request was sent. */
 static void test_interrupted(void **state)
@@ -3018,6 +3075,7 @@ int main(void)
         cmocka_unit_test(test_retry_get_cut),
         cmocka_unit_test(test_time_outs),
         cmocka_unit_test(test_time_outs_trickle),
+        cmocka_unit_test(test_slow_sink),
         cmocka_unit_test(test_total_time_out),
         cmocka_unit_test(test_no_clock),
         cmocka_unit_test(test_wait_cadence),
@@ -3044,6 +3102,7 @@ int main(void)
         cmocka_unit_test(test_sink_within_a_refusal),
         cmocka_unit_test(test_no_idle_limit),
         cmocka_unit_test(test_cut_short_and_silent),
+        cmocka_unit_test(test_first_send_fails),
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_connect_returns_nonsense),
         cmocka_unit_test(test_no_clock_and_early),

@@ -1367,6 +1367,29 @@ static void test_mantissa_limit(void **unused)
     }
 }
 
+/* Beyond that, it is the number's first digits, none left out within: after one that has no room,
+ * another one might have. */
+static void test_first_digits(void **unused)
+{
+    static const char first[] = "1844674407370955161";
+    unsigned i;
+
+    (void)unused;
+    needs(UNSB_NUMBERS);
+    for (i = 60; i < 1000; i++) {
+        char text[32], digits[32];
+        unsb_json_reader reader;
+        size_t used, size = (size_t)snprintf(text, sizeof text, "[%s%u]", first, i);
+        unsb_json_reader_init(&reader);
+        assert_int_equal(unsb_json_read(&reader, text, size, &used), UNSB_JSON_ARRAY_BEGIN);
+        assert_int_equal(unsb_json_read(&reader, text + 1, size - 1, &used), UNSB_JSON_NUMBER);
+        snprintf(digits, sizeof digits, "%" PRIu64, (uint64_t)reader.mantissa);
+        assert_true(strlen(digits) >= sizeof first - 1);
+        assert_memory_equal(text + 1, digits, strlen(digits));
+        assert_int_equal(reader.exponent, size - 2 - strlen(digits));
+    }
+}
+
 /* A number that is not 0 is not given as 0, however small. */
 static void test_tiny_number(void **unused)
 {
@@ -2167,6 +2190,7 @@ int main(void)
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_random_integers),
         cmocka_unit_test(test_mantissa_limit),
+        cmocka_unit_test(test_first_digits),
         cmocka_unit_test(test_tiny_number),
         cmocka_unit_test(test_huge_number),
         cmocka_unit_test(test_long_numbers),
