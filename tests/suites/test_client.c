@@ -2978,6 +2978,28 @@ static void test_request_too_large_to_count(void **state)
     assert_int_equal(io.moves, 0);
 }
 
+/* A length of as many digits as a number has. */
+static void test_longest_length(void **state)
+{
+    char code[600], line[64];
+
+    (void)state;
+    memset(code, 'a', sizeof code);
+    start(io_reply(200, "", DONE), 128, true);
+    program.code = unsb_bytes(code, sizeof code);
+    assert_int_equal(do_execute(), UNSB_PENDING);
+    while (client.u.tx.counted == 0)
+        assert_int_equal(io_poll(&io, &client), UNSB_PENDING);
+    client.u.tx.counted += (unsb_size)-1 - 1000;
+    while (io.count == 0 || io_last(&io)->sent_size < 400)
+        assert_int_equal(io_poll(&io, &client), UNSB_PENDING);
+    assert_true(client.u.tx.body_size > ((unsb_size)-1) / 2);
+    snprintf(line, sizeof line, "\r\nContent-Length: %llu\r\n",
+             (unsigned long long)client.u.tx.body_size);
+    assert_non_null(strstr(io_last(&io)->sent, line));
+    unsb_abort(&client);
+}
+
 /* Each parameter of a run's query with and without the others: "?" before the first one alone. */
 static void test_run_queries(void **state)
 {
@@ -3109,6 +3131,7 @@ int main(void)
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_begin_within_a_callback),
         cmocka_unit_test(test_request_too_large_to_count),
+        cmocka_unit_test(test_longest_length),
         cmocka_unit_test(test_run_queries),
         cmocka_unit_test(test_statuses_of_broken_answers),
         cmocka_unit_test(test_wait_for_another),
