@@ -133,7 +133,8 @@ static inline size_t fill_numbers(char *p, size_t size)
 
     for (i = 0; n + 80 < size; i++)
         n += (size_t)sprintf(p + n, "%c%u,17000%08u,-%u.%04u,%u.5e%d", i != 0 ? ',' : '[', i % 7,
-                             i * 7919u % 100000000u, i % 1000, i * 31 % 10000, i % 10, (int)(i % 30) - 15);
+                             i * 7919u % 100000000u, i % 1000, i * 31 % 10000, i % 10,
+                             (int)(i % 30) - 15);
     p[n++] = ']';
     return n;
 }

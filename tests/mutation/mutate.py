@@ -4,14 +4,14 @@
                                [--at-least PERCENT] [--lines FIRST-LAST] [--again FILE]
 
 A mutant is noticed if a suite fails, crashes, or takes more than CPU_SECONDS of processor time, or
-if a path of bench/count.c takes so many instructions more that `sh tests/bench.sh counts` fails.
+if a path of bench/count.c takes as many instructions more as `sh tests/bench.sh counts` refuses.
 Those that do not compile, or give the same object code by gcc -O2, are drawn anew: they are no
 other program. The suites are tried with UNSB_SMALL 0, then 1, where that makes other code. A mutant
 that no suite notices is a survivor; survivors.txt has those that were looked at, with the reason
 why no test can tell them from the original. They are counted as survivors all the same. TAP on
-stdout; exit status 0 if enough were noticed. --again tries the survivors alone that FILE tells of,
-the output of an earlier run, or survivors.txt itself. Runs with the same --seed and --count and the parts
-1/2 and 2/2 share the work: what they draw has nothing in common, and their figures add up.
+stdout; exit status 0 if enough were noticed. Runs with the same --seed and --count and the parts
+1/2 and 2/2 share the work: what they draw has nothing in common, and their figures add up. --again
+tries the survivors alone that FILE tells of: the output of an earlier run, or survivors.txt itself.
 
 tcc compiles a suite in a hundredth of a second, which is what makes hundreds of mutants possible.
 What survives is tried with gcc, too: there is code for compilers that know its built-in functions,
@@ -288,7 +288,8 @@ def main():
             late = options.seconds and time.monotonic() - started > options.seconds
             while not late and position < len(every) and len(running) < options.jobs and \
                     counted + len(running) < count:
-                running[pool.submit(try_mutant, text, every[position], originals, counts)] = position
+                mutant = every[position]
+                running[pool.submit(try_mutant, text, mutant, originals, counts)] = position
                 position += 1
             if not running:
                 break

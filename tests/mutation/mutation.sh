@@ -3,7 +3,8 @@
 
 say "== mutation: do the suites notice planted faults?"
 need "to translate hundreds of mutants" "command -v tcc" tcc "command -v gcc" gcc \
-    "$(has_header cmocka.h)" libcmocka-dev
+    "$(has_header cmocka.h)" libcmocka-dev \
+    "command -v valgrind" valgrind "$(has_header valgrind/callgrind.h)" valgrind
 # what is asked of all is 95 %; a sample of a few dozen may stray far from its share
 python3 -B mutation/mutate.py --count "${UNSB_MUTANTS:-80}" --jobs 2 --seconds 180 \
     --at-least 70 >"$WORK/tap" 2>"$WORK/errors" ||
