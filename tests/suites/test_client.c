@@ -2600,7 +2600,7 @@ static void test_early_interim(void **state)
     static const char *const interims[] = {
         "HTTP/1.1 100 Continue\r\n\r\n",
         "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=x\r\nX:\r\n\r\nHTTP/1.1 102\r\n\r\n",
-        "HTTP/1.1 100 Continue\n\n"};
+        "HTTP/1.1 100 Continue\n\n", "HTTP/1.1 199 Any\r\n\r\n"};
     char reply[256];
     unsigned mode;
     size_t i, cut, size;
