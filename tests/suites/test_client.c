@@ -1539,6 +1539,7 @@ static void test_retry_into_job(void **state)
 
     (void)state;
     needs(UNSB_RETRIES);
+    needs(UNSB_JOBS);
     for (mode = 0; mode < 2; mode++) {
         memset(scripts, 0, sizeof scripts);
         for (i = 0; i < 2; i++)
@@ -2088,6 +2089,23 @@ static void test_wait_keeps_connection(void **state)
     assert_int_equal(io.connection[0].requests, 6);
     assert_string_equal(out_text, "whole");
     assert_string_equal(seen.text, "part!part!part!part!part!whole");
+}
+
+/* What a poll has delivered does not make the next one's failure count. */
+static void test_wait_fails_after_a_part(void **state)
+{
+    (void)state;
+    needs(UNSB_JOBS);
+    polls(io_reply(200, "Connection: close\r\n",
+                   "{\"status\":\"running\",\"result\":{\"stdout\":\"part\"}}"));
+    fail_poll(1, 1);
+    scripts[2].replies[0] =
+        io_reply(200, "", "{\"status\":\"completed\",\"result\":{\"stdout\":\"whole\"}}");
+    setup_wait(false);
+    prepare_sinks();
+    assert_int_equal(do_wait(), UNSB_OK);
+    assert_int_equal(io.count, 3);
+    assert_string_equal(seen.text, "part!whole");
 }
 
 /* ---- control ---- */
@@ -3106,6 +3124,7 @@ int main(void)
         cmocka_unit_test(test_wait_early_404),
         cmocka_unit_test(test_wait_failures),
         cmocka_unit_test(test_wait_keeps_connection),
+        cmocka_unit_test(test_wait_fails_after_a_part),
         cmocka_unit_test(test_abort_steps),
         cmocka_unit_test(test_drop),
         cmocka_unit_test(test_abort_callbacks),
