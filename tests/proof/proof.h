@@ -16,6 +16,10 @@
 #ifndef UNSBI_PROOF
 #define UNSBI_PROOF(name) unsbi_##name
 #endif
+/* Those that are not private, or one of many of that name. */
+#define unsbi_feed unsb_http_feed
+#define unsbi_read_end unsb_json_read_end
+#define unsbi_restart unsbi_output_restart
 
 #define UNSANDBOX_IMPLEMENTATION
 #include "unsandbox.h"

@@ -3,17 +3,20 @@
  * step begins, in an item that there is.
  *
  * A step that writes a field's text is unsbi_put(), and that of any segment is proved alone; so the
- * steps through the templates know it by that. An encoder is known by what encode.c proves. */
+ * steps through the templates know it by that. An encoder is known by what encode.c proves, the
+ * digits of a number by what number_decimal does. */
 #define UNSBI_PROOF(name) any_##name
 #include <stdint.h>
 struct unsb_client;
 struct unsbi_segment;
 static int any_put(struct unsb_client *client, const struct unsbi_segment *s);
+static char *any_decimal(uint64_t value, char *end);
 #include "proof.h"
 
 #define PIECE_MAX 4
 #define BUFFER_MAX 21 /* one more than an encoder must have */
 #define ITEMS 2
+#define DIGITS_MAX 20
 
 /* ---- a segment ---- */
 
@@ -105,6 +108,21 @@ static int any_put(unsb_client *c, const unsbi_segment *s)
     return rc;
 }
 
+static char *any_decimal(uint64_t value, char *end)
+{
+    size_t digits, i;
+
+    (void)value;
+    given(digits >= 1 && digits <= DIGITS_MAX);
+    for (i = 0; i < DIGITS_MAX; i++) {
+        char digit;
+        given(digit >= '0' && digit <= '9');
+        if (i < digits)
+            *--end = digit;
+    }
+    return end;
+}
+
 static void any_source_of(unsb_source *source)
 {
     bool reads;
@@ -163,27 +181,24 @@ static size_t items(char code)
 }
 
 /* Is it the end of a template? */
-static bool ends(const char *t)
+static bool is_over(const char *t)
 {
     return t[0] == '\0' && t[1] == '\0';
 }
 
-/* The field of the list in which `at` lies, from behind its \0( to its \0], or NUL. */
-static char list_at(const char *t, size_t at)
+/* The field of the list in which that is which follows what begins at `t`, or NUL: a list lies in
+ * the group of its field, and ends with its \0]. `list`: in which `t` is. */
+static char list_behind(const char *t, char list)
 {
-    size_t i, begin, end;
+    const char *p;
 
-    for (i = 0; !ends(t + i); i++) {
-        if (t[i] != '\0' || t[i + 1] != '[')
-            continue;
-        for (end = i; t[end] != '\0' || t[end + 1] != ']';)
-            end++;
-        for (begin = i; t[begin] != '\0' || t[begin + 1] != '(' || t[begin + 2] != t[end + 2];)
-            begin--;
-        if (at > begin && at <= end)
-            return t[end + 2];
+    if (t[0] != '\0' || (t[1] != '(' && t[1] != ']'))
+        return list;
+    for (p = t + 3; t[1] == '(' && !is_over(p); p++) {
+        if (p[0] == '\0' && p[1] == ']' && p[2] == t[2])
+            return t[2];
     }
-    return '\0';
+    return t[1] == ']' ? '\0' : list;
 }
 
 /* How long what begins at `at` is, so that the next step begins behind it. */
@@ -192,33 +207,69 @@ static size_t length_at(const char *t)
     return *t != '\0' ? 1 : t[1] == '(' || t[1] == ']' ? 3 : 2;
 }
 
-static bool begins[512]; /* a step, there */
+/* An item that there is, in that list; the first one outside of any. */
+static bool item_holds(char list)
+{
+    return list != '\0' ? client.u.tx.item < items(list) : client.u.tx.item == 0;
+}
+
+/* Behind the group that begins at `at`. */
+static size_t group_end(const char *base, size_t at)
+{
+    int depth = 0;
+
+    do {
+        if (base[at] == '\0')
+            depth += (base[at + 1] == '(') - (base[at + 1] == ')');
+        at += length_at(base + at);
+    } while (depth != 0);
+    return at;
+}
+
+/* One step at `at`, in `list`, which begins at `begin`. It leads on to what follows, or behind the
+ * group, or to the next item, or not far, or nowhere; each is a place where a step begins. */
+static void step(const char *base, size_t at, char list, size_t begin)
+{
+    const char *t = base + at;
+    bool field = *t == '\0', group = field && t[1] == '(', ends = field && t[1] == ']';
+    size_t end, to, behind = at + length_at(t);
+    int rc;
+
+    any_request();
+    given(item_holds(list));
+    end = client.end;
+    rc = field ? unsbi_put_field(&client, &t) : unsbi_put_text(&client, &t);
+    to = (size_t)(t - base);
+    if (!field) {
+        while (base[behind] != '\0')
+            behind++;
+        prove(to >= at && to <= behind && to - at == client.end - end, "within the literal text");
+        prove((rc == UNSB_OK) == (to == behind), "OK: all of it");
+    } else {
+        prove(to == behind || (rc != UNSB_OK && to == at) || (ends && to == begin) ||
+                  (group && to == group_end(base, at)), "a step begins there");
+    }
+    prove(item_holds(!ends ? (group && to == behind ? list_behind(base + at, list) : list)
+                           : to == begin ? list : '\0'), "an item that there is");
+    prove(client.end >= end && client.end <= client.config.buffer_size, "within the buffer");
+    prove(rc == UNSB_OK || !field || to == at, "again, if it was not all");
+}
 
 static void steps(const char *base)
 {
-    size_t at, size;
+    size_t at, begin = 0;
+    char list = '\0';
+    bool literal, within = false;
 
-    for (at = 0; !ends(base + at); at += length_at(base + at))
-        begins[at] = true;
-    begins[size = at] = true;
-    for (at = 0; at < size; at += length_at(base + at)) {
-        const char *t = base + at;
-        char list = list_at(base, at);
-        size_t end, to;
-        int rc;
-        if (*t != '\0' && at != 0 && base[at - 1] != '\0' && begins[at - 1])
-            continue; /* within literal text, of which the first character is as good */
-        any_request();
-        given(list != '\0' ? client.u.tx.item < items(list) : client.u.tx.item == 0);
-        end = client.end;
-        rc = *t == '\0' ? unsbi_put_field(&client, &t) : unsbi_put_text(&client, &t);
-        to = (size_t)(t - base);
-        prove(to <= size && begins[to], "a step begins there");
-        prove(client.end >= end && client.end <= client.config.buffer_size, "within the buffer");
-        prove(rc == UNSB_OK || *t != '\0' || to == at, "again, if it was not all");
-        list = list_at(base, to);
-        prove(list != '\0' ? client.u.tx.item < items(list) : client.u.tx.item == 0,
-              "an item that there is");
+    for (at = 0; !is_over(base + at); at += length_at(base + at)) {
+        literal = base[at] != '\0';
+        /* within literal text, of which the first character is as good: no step */
+        if (!literal || !within)
+            step(base, at, list, begin);
+        within = literal;
+        if (base[at] == '\0' && base[at + 1] == '[')
+            begin = at;
+        list = list_behind(base + at, list);
     }
 }
 

@@ -1,0 +1,57 @@
+/* What the proofs of events and values rely on: a name that is looked up, and a result that is
+ * cleared. */
+#include "proof.h"
+
+#define TEXT_MAX 40 /* the router gathers fewer; and more than any name has */
+
+static void find_of(const char *names, size_t n, uint8_t fold, size_t size)
+{
+    char text[TEXT_MAX];
+    /* it ends where the array does; a text that was cut has a size that no name has */
+    uint8_t found = unsbi_find(names, text + (size < TEXT_MAX ? TEXT_MAX - size : 0), size, fold);
+
+    prove(found == UNSBI_NO_WORD || found < n, "one of them, or none");
+}
+
+static void find(const char *names, size_t n, uint8_t fold)
+{
+    size_t size;
+
+    for (size = 0; size < TEXT_MAX; size++)
+        find_of(names, n, fold, size);
+    find_of(names, n, fold, UNSBI_CUT);
+}
+
+#define FIND(fields) find(fields##_names, sizeof fields##_field / sizeof(unsbi_field), 0)
+
+void names_find(void)
+{
+    FIND(unsbi_refusal_fields);
+    FIND(unsbi_outcome_fields);
+    FIND(unsbi_artifact_fields);
+    FIND(unsbi_list_fields);
+    FIND(unsbi_key_fields);
+    find(unsbi_status_names, UNSB_STATUS_TIMEOUT - UNSB_STATUS_PENDING + 1, 0);
+    /* unsbi_truth()'s, in parts: CBMC takes \0010 for one escape, though three digits are the most
+     * (C99 6.4.4.4) */
+    find("\5false\1" "0\4true\1" "1", 4, 0x20);
+    find("\5error", 1, 0);
+}
+
+void names_clear(void)
+{
+    unsb_client c;
+    unsb_result r, was;
+    unsbi_op op;
+    size_t i = some_size(offsetof(unsb_result, given) - 1);
+
+    was = r;
+    c.op = &op;
+    c.result = &r;
+    unsbi_result_reset(&c);
+    prove(((char *)&r)[i] == ((char *)&was)[i], "what is before is the caller's, and stays");
+    prove(r.given == 0 && r.status == UNSB_STATUS_NONE && r.error[0] == '\0' &&
+              r.message[sizeof r.message - 1] == '\0', "nothing is told");
+    prove((op.flags & UNSBI_OP_BY_ID) != 0 ? r.job_id[0] == was.job_id[0] : r.job_id[0] == '\0',
+          "the name stays where it was asked by");
+}
