@@ -27,7 +27,7 @@ static int any_source(void *context, unsb_size offset, void *buffer, size_t size
 
     (void)context;
     (void)offset;
-    prove(size != 0 && size <= UNSBI_INT_MAX && __CPROVER_w_ok(buffer, size), "room for what is asked");
+    prove(size != 0 && size <= UNSBI_INT_MAX && __CPROVER_w_ok(buffer, size), "room for that");
     return n;
 }
 
