@@ -304,6 +304,9 @@ static bool holds(void)
         return false;
     if ((client.flags & UNSBI_CUT_SHORT) != 0 && client.send_error >= 0)
         return false;
+    if (client.state != UNSBI_IDLE && client.op->again == NULL &&
+        client.attempts > client.config.retries)
+        return false;
     switch (client.state) {
     case UNSBI_IDLE:
         return client.error <= UNSB_OK;
@@ -379,10 +382,15 @@ static void judge(int rc)
 
 static void poll(uint8_t state)
 {
+    uint8_t attempts;
+
     any_state();
     given(client.state == state);
+    attempts = client.attempts;
     calls = 0;
     judge(unsb_poll(&client));
+    prove(client.state != UNSBI_PAUSE || state == UNSBI_PAUSE || client.op->again != NULL ||
+              client.attempts == attempts + 1, "what is sent again is counted");
     prove(calls <= 1, "a step at a time");
 }
 

@@ -55,3 +55,14 @@ void names_clear(void)
     prove((op.flags & UNSBI_OP_BY_ID) != 0 ? r.job_id[0] == was.job_id[0] : r.job_id[0] == '\0',
           "the name stays where it was asked by");
 }
+
+/* A text of the result is looked at as far as its NUL. */
+void names_words(void)
+{
+    char text[12];
+
+    text[sizeof text - 1] = '\0';
+    (void)unsbi_has_word(text, "timestamp");
+    prove(!unsbi_is_job_id(text) || (text[0] != '\0' && (text[0] != '.' || text[1] != '\0')),
+          "a name, and not the directory");
+}
