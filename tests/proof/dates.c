@@ -1,6 +1,5 @@
 /* Every date that there is, one after the other: 3,652,059 of them, so they are run, not proved. */
-#define UNSANDBOX_IMPLEMENTATION
-#include "unsandbox.h"
+#include "proof.h"
 #include <stdio.h>
 
 int main(void)

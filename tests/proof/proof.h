@@ -12,7 +12,8 @@
         unsbi_index;                                                                               \
     })
 
-/* And this about the functions that integer.c knows by what is proved of them alone. */
+/* And this about the functions of the list `contracts`: the real ones, unless the proof's file knows
+ * them by what another proof says of them. */
 #ifndef UNSBI_PROOF
 #define UNSBI_PROOF(name) unsbi_##name
 #endif
