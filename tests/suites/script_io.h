@@ -138,6 +138,15 @@ static inline bool io_request_whole(io_connection *c)
     return true;
 }
 
+/* Where connections are not kept, each has one request, which says so. */
+static inline void io_check_close(const io_connection *c)
+{
+    const char *field = strstr(c->sent, "\r\nConnection: close\r\n");
+
+    assert_int_equal(c->requests, 0);
+    assert_true(field != NULL && field < strstr(c->sent, "\r\n\r\n"));
+}
+
 static inline const char *io_reply_text(const io_connection *c, size_t *size)
 {
     const char *text = NULL;
@@ -300,6 +309,8 @@ static inline int io_send(void *context, const void *data, size_t size)
         c->first_send = size;
     while (io_request_whole(c)) {
         assert_true(c->requests < IO_REPLIES);
+        if (!UNSB_KEEP_ALIVE)
+            io_check_close(c);
         if (c->script->answer != NULL)
             c->answers[c->requests] = c->script->answer(c->sent + c->request_at[c->requests]);
         c->request_at[++c->requests] = c->parsed;
@@ -487,6 +498,28 @@ static inline unsigned io_requests(const script_io *io)
     for (i = 0; i < io->count; i++)
         n += io->connection[i].requests;
     return n;
+}
+
+/* How many connections so many requests take that could have one. */
+static inline unsigned io_connections(unsigned requests)
+{
+    return UNSB_KEEP_ALIVE ? 1 : requests;
+}
+
+/* Where connections are not kept, each of the replies of the first one comes on one of its own.
+ * Returns how many scripts there are then, of IO_CONNECTIONS. */
+static inline size_t io_spread(io_script *scripts)
+{
+    size_t i;
+
+    if (UNSB_KEEP_ALIVE)
+        return 1;
+    for (i = IO_REPLIES; i-- != 0;) {
+        scripts[i] = scripts[0];
+        scripts[i].replies[0] = scripts[0].replies[i];
+        memset(scripts[i].replies + 1, 0, sizeof scripts[i].replies - sizeof *scripts[i].replies);
+    }
+    return IO_REPLIES;
 }
 
 /* "HTTP/1.1 STATUS ...", the fields ("Name: value\r\n" each), Content-Length and the body. It

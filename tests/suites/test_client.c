@@ -650,7 +650,7 @@ static void test_wrong_types(void **state)
                 output = i < 2 && strchr(fields[i].fine, values[v][0]) == NULL;
                 assert_int_equal(quick(body, do_get), output ? UNSB_E_RESPONSE : UNSB_OK);
                 assert_int_equal(result.exit_code, 9);
-                assert_true(io.connected);
+                assert_int_equal(io.connected, UNSB_KEEP_ALIVE);
             }
     for (i = 0; i < COUNT(roots); i++)
         assert_int_equal(quick(roots[i], do_execute), UNSB_E_RESPONSE);
@@ -1135,7 +1135,7 @@ static void test_error_statuses(void **state)
             assert_int_equal(io.connects, 1);
             /* a body that was not understood was read to its end all the same */
             assert_int_equal(finish(do_execute()), statuses[i].rc);
-            assert_int_equal(io.connects, 1);
+            assert_int_equal(io.connects, io_connections(2));
         }
     }
     each_way(io_reply(429, "Retry-After: 7\r\n",
@@ -1179,11 +1179,12 @@ static void test_keep_alive(void **state)
             for (n = 1; n <= 5; n++) {
                 assert_int_equal(finish(n & 1 ? do_execute() : do_get()), expected);
                 assert_int_equal(io_requests(&io), n);
+                assert_int_equal(io.connected, UNSB_KEEP_ALIVE);
             }
-            assert_int_equal(io.connects, 1);
-            assert_int_equal(io.closes, 0);
+            assert_int_equal(io.connects, io_connections(5));
+            assert_int_equal(io.closes, io_connections(5) - UNSB_KEEP_ALIVE);
             unsb_close(&client);
-            assert_int_equal(io.closes, 1);
+            assert_int_equal(io.closes, io_connections(5));
             assert_false(io.connected);
         }
     for (i = 0; i < COUNT(closing); i++)
@@ -1216,12 +1217,63 @@ static void test_keep_alive(void **state)
     }
 }
 
+#if !UNSB_KEEP_ALIVE
+/* Each request has a connection of its own, and says so; it is closed when the answer is whole,
+ * however much the peer would like to keep it. */
+static void test_no_connection_is_kept(void **state)
+{
+    static const char *const replies[] = {
+        "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 15\r\n\r\n" DONE,
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nf\r\n" DONE "\r\n0\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 15\r\n\r\n" DONE,
+        "HTTP/1.1 200 OK\r\nConnection: \"\r\nContent-Length: 15\r\n\r\n" DONE "garbage"};
+    unsigned i, n, mode;
+
+    (void)state;
+    for (i = 0; i < COUNT(replies); i++)
+        for (mode = 0; mode < 4; mode++) {
+            start(replies[i], 128, (mode & 1) != 0);
+            io.recv_piece = mode >= 2 ? 1 : 0;
+            for (n = 1; n <= 3; n++) {
+                result.exit_code = -1;
+                assert_int_equal(finish(do_execute()), UNSB_OK);
+                assert_int_equal(result.exit_code, 0);
+                assert_false(io.connected);
+                assert_int_equal(io.connects, n);
+                assert_int_equal(io.closes, n);
+                assert_int_equal(io.connection[n - 1].requests, 1);
+                assert_non_null(
+                    strstr(io.connection[n - 1].sent, "\r\nConnection: close\r\n"));
+            }
+            unsb_close(&client);
+            assert_int_equal(io.closes, 3);
+        }
+    /* nor is a peer heard that speaks before the second request, and the third is made */
+    for (mode = 0; mode < 4; mode++) {
+        memset(scripts, 0, sizeof scripts);
+        for (i = 0; i < 3; i++)
+            scripts[i].replies[0] = replies[0];
+        scripts[1].first = true;
+        setup(128, (mode & 1) != 0);
+        io.script_count = 3;
+        io.recv_piece = mode >= 2 ? 1 : 0;
+        assert_int_equal(finish(do_execute()), UNSB_OK);
+        assert_int_equal(finish(do_execute()), UNSB_E_HTTP);
+        assert_false(io.connected);
+        assert_int_equal(io.connection[1].requests, 0);
+        assert_int_equal(finish(do_execute()), UNSB_OK);
+        assert_int_equal(io.closes, 3);
+    }
+}
+#endif
+
 static void test_stale_connection(void **state)
 {
     static const int ends[] = {UNSB_E_CLOSED, UNSB_E_IO, OWN_CODE, 0};
     unsigned i, mode, retries;
 
     (void)state;
+    needs(UNSB_KEEP_ALIVE);
     for (i = 0; i < COUNT(ends); i++)
         for (mode = 0; mode < 2; mode++)
             for (retries = 0; retries < 2; retries++) {
@@ -1437,6 +1489,7 @@ static void test_retry_status(void **state)
                 start(io_reply(statuses[i].status, "", "{\"error\":\"e\",\"message\":\"m\"}"), 128,
                       mode == 1);
                 scripts[0].replies[2] = io_reply(200, "", "{\"exit_code\":5}");
+                io.script_count = io_spread(scripts);
                 config.retries = 2;
                 configure();
                 from = io.now_ms;
@@ -1445,13 +1498,15 @@ static void test_retry_status(void **state)
                                              : do_get());
                 assert_int_equal(rc == UNSB_OK, again);
                 assert_int_equal(io_requests(&io), again ? 3 : 1);
-                assert_int_equal(io.connects, 1); /* the connection is good for it */
+                /* the connection is good for it */
+                assert_int_equal(io.connects, again ? io_connections(3) : 1);
                 assert_int_equal(io.now_ms - from, again ? 750 : 0);
                 assert_string_equal(result.error, again ? "" : "e"); /* of the last answer */
                 assert_string_equal(result.message, again ? "" : "m");
                 /* bounded */
                 scripts[0].replies[2] = scripts[0].replies[0];
-                setup_retry(2, 1, mode == 1);
+                scripts[2].replies[0] = scripts[0].replies[0];
+                setup_retry(2, io.script_count, mode == 1);
                 rc = finish(operation == 0   ? do_execute()
                             : operation == 1 ? do_cancel()
                                              : do_get());
@@ -1487,7 +1542,7 @@ static void test_retry_after(void **state)
             memset(scripts, 0, sizeof scripts);
             scripts[0].replies[0] = io_reply(mode & 2 ? 429 : 503, fields[i].field, "{}");
             scripts[0].replies[1] = io_reply(200, "", DONE);
-            setup_retry(1, 1, (mode & 1) != 0);
+            setup_retry(1, io_spread(scripts), (mode & 1) != 0);
             from = io.now_ms;
             rc = finish(do_execute());
             assert_int_equal(io.now_ms - from, fields[i].pause_ms);
@@ -2083,10 +2138,11 @@ static void test_wait_keeps_connection(void **state)
           false);
     scripts[0].replies[5] =
         io_reply(200, "", "{\"status\":\"completed\",\"result\":{\"stdout\":\"whole\"}}");
+    io.script_count = io_spread(scripts);
     prepare_sinks();
     assert_int_equal(do_wait(), UNSB_OK);
-    assert_int_equal(io.connects, 1);
-    assert_int_equal(io.connection[0].requests, 6);
+    assert_int_equal(io.connects, io_connections(6));
+    assert_int_equal(io_requests(&io), 6);
     assert_string_equal(out_text, "whole");
     assert_string_equal(seen.text, "part!part!part!part!part!whole");
 }
@@ -3103,6 +3159,9 @@ int main(void)
         cmocka_unit_test(test_raw),
         cmocka_unit_test(test_error_statuses),
         cmocka_unit_test(test_keep_alive),
+#if !UNSB_KEEP_ALIVE
+        cmocka_unit_test(test_no_connection_is_kept),
+#endif
         cmocka_unit_test(test_stale_connection),
         cmocka_unit_test(test_retry_each),
         cmocka_unit_test(test_retry_connect),

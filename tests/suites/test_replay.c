@@ -1272,8 +1272,8 @@ static unsigned record(const conversation *c, unsigned *first)
     calls = w.calls;
     CHECK(calls <= CALLS_MAX, 0);
     check_next();
-    CHECK(c->framing == BY_END || is_silent(c->operation) ||
-              w.io.count == 1 + (w.scripts[0].connect_error != 0),
+    CHECK((UNSB_KEEP_ALIVE && (c->framing == BY_END || is_silent(c->operation))) ||
+              w.io.count == io_connections(io_requests(&w.io)) + (w.scripts[0].connect_error != 0),
           0);
     check_end();
     return calls;

@@ -25,6 +25,7 @@ typedef struct wire {
     char sent[2048];
     size_t sent_size;
     unsigned connects, closes;
+    bool open, first; /* `first`: it speaks before it was asked */
 } wire;
 
 static int wire_connect(void *context, const char *host, uint16_t port)
@@ -33,6 +34,9 @@ static int wire_connect(void *context, const char *host, uint16_t port)
 
     assert_string_equal(host, "api.unsandbox.com");
     assert_int_equal(port, 443);
+    assert_false(w->open);
+    w->open = true;
+    w->at = w->sent_size = 0;
     w->connects++;
     return UNSB_OK;
 }
@@ -42,6 +46,7 @@ static int wire_send(void *context, const void *data, size_t size)
     wire *w = (wire *)context;
     size_t n = size < w->piece ? size : w->piece;
 
+    assert_true(w->open);
     assert_true(w->sent_size + n < sizeof w->sent);
     memcpy(w->sent + w->sent_size, data, n);
     w->sent_size += n;
@@ -54,7 +59,8 @@ static int wire_recv(void *context, void *data, size_t size)
     wire *w = (wire *)context;
     size_t n = size < w->piece ? size : w->piece;
 
-    if (w->sent_size == 0) /* it does not speak first */
+    assert_true(w->open);
+    if (w->sent_size == 0 && !w->first)
         return 0;
     if (n > w->reply_size - w->at)
         n = w->reply_size - w->at;
@@ -67,7 +73,10 @@ static int wire_recv(void *context, void *data, size_t size)
 
 static void wire_close(void *context)
 {
-    ((wire *)context)->closes++;
+    wire *w = (wire *)context;
+
+    w->open = false;
+    w->closes++;
 }
 
 static int wire_wait(void *context, int interest, uint32_t timeout_ms)
@@ -86,14 +95,18 @@ typedef struct outcome {
     wire wire;
 } outcome;
 
-static void run(outcome *o, const char *reply, size_t piece)
+/* `times`, one after the other, with one client: the last one's outcome. Each has a connection of
+ * its own, which is closed when it is over. */
+static void run_again(outcome *o, const char *reply, size_t piece, bool first, unsigned times)
 {
+    unsigned n;
     char buffer[UNSB_BUFFER_MIN];
     unsb_client client;
     unsb_config config;
     unsb_program program;
 
     memset(o, 0, sizeof *o);
+    o->wire.first = first;
     memset(&config, 0, sizeof config);
     memset(&program, 0, sizeof program);
     o->wire.reply = reply;
@@ -112,9 +125,21 @@ static void run(outcome *o, const char *reply, size_t piece)
     o->result.err.data = o->err;
     o->result.err.capacity = sizeof o->err;
     assert_int_equal(unsb_init(&client, &config), UNSB_OK);
-    o->rc = unsb_execute(&client, &program, &o->result);
+    for (n = 1; n <= times; n++) {
+        o->rc = unsb_execute(&client, &program, &o->result);
+        assert_false(o->wire.open);
+        assert_int_equal(o->wire.connects, n);
+        assert_int_equal(o->wire.closes, n);
+        if (!first)
+            assert_non_null(strstr(o->wire.sent, "\r\nConnection: close\r\n"));
+    }
     unsb_close(&client);
-    assert_true(o->wire.closes != 0);
+    assert_int_equal(o->wire.closes, times);
+}
+
+static void run(outcome *o, const char *reply, size_t piece)
+{
+    run_again(o, reply, piece, false, 1);
 }
 
 #define HEAD "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -139,7 +164,6 @@ static void test_execute(void **state)
         assert_int_equal(o.result.exit_code, 0);
         assert_string_equal(o.out, "a\n\xC3\xA9");
         assert_string_equal(o.err, "warning");
-        assert_int_equal(o.wire.connects, 1);
         assert_non_null(strstr(o.wire.sent, "POST /execute HTTP/1.1\r\nHost: api.unsandbox.com\r\n"));
         assert_non_null(strstr(o.wire.sent, "\r\nAuthorization: Bearer unsb-pk-1\r\n"));
         assert_string_equal(strstr(o.wire.sent, "\r\n\r\n") + 4, body);
@@ -202,6 +226,26 @@ static void test_refusals(void **state)
     assert_int_equal(o.rc, UNSB_E_CLOSED);
 }
 
+/* No connection is kept, whatever the peer says of it; none is used on which it speaks first. */
+static void test_connections(void **state)
+{
+    static const char reply[] = HEAD "Connection: keep-alive\r\nContent-Length: 30\r\n\r\n"
+                                     "{\"exit_code\":0,\"stdout\":\"it\"} and more";
+    size_t piece;
+    outcome o;
+
+    (void)state;
+    for (piece = 1; piece < 200; piece++) {
+        run_again(&o, reply, piece, false, 3);
+        assert_int_equal(o.rc, UNSB_OK);
+        assert_string_equal(o.out, "it");
+        run_again(&o, reply, piece, true, 2);
+        assert_int_equal(o.rc, UNSB_E_HTTP);
+        assert_int_equal(o.wire.sent_size, 0);
+        assert_int_equal(o.result.http_status, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_exit_codes),
         cmocka_unit_test(test_job),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_connections),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
