@@ -1118,7 +1118,8 @@ UNSB_API int unsb_json_writer_end(const unsb_json_writer *writer);
 enum { /* unsb_http.flags */
     UNSB_HTTP_LENGTH = 0x01,      /* a Content-Length came */
     UNSB_HTTP_CHUNKED = 0x02,     /* Transfer-Encoding: chunked */
-    UNSB_HTTP_CLOSE = 0x04,       /* the connection cannot be used again */
+    UNSB_HTTP_CLOSE = 0x04,       /* the connection cannot be used again. (What the field Connection
+                                     has to say of it is read if UNSB_KEEP_ALIVE is 1.) */
     UNSB_HTTP_KEEP_ALIVE = 0x08,  /* Connection: keep-alive (counts in HTTP/1.0) */
     UNSB_HTTP_RETRY_AFTER = 0x10, /* Retry-After came; retry_after_s is 0 if it was a date */
     UNSB_HTTP_HEAD = 0x20,        /* set by the caller: the request was HEAD */
