@@ -3,6 +3,9 @@
 #   NAME.pem  what the server sends, its own certificate first   NAME.key  its key
 #   NAME.der  the first of them, for some   NAME.pin  SHA-256 of a key's SubjectPublicKeyInfo
 set -eu
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=../lib.sh
+. "$ROOT/tests/lib.sh"
 cd "$1"
 
 ec_key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1"; }
@@ -15,7 +18,7 @@ rsa_key weak.key 1024
 
 # root NAME: an authority
 root() {
-    openssl req -x509 -new -key "$1.key" -days 30 -subj "/CN=$1" -out "$1.pem" \
+    signed "$1.pem" openssl req -x509 -new -key "$1.key" -days 30 -subj "/CN=$1" -out "$1.pem" \
         -addext keyUsage=critical,keyCertSign
 }
 
@@ -27,8 +30,8 @@ issue() {
     serial=$((serial + 1))
     printf '%b' "$extensions" >"$name.ext"
     openssl req -new -key "$key.key" -subj "$subject" -out "$name.csr"
-    openssl x509 -req -in "$name.csr" -CA "$issuer.pem" -CAkey "$issuer.key" -days 20 \
-        -set_serial $serial -extfile "$name.ext" -out "$name.pem" "$@"
+    signed "$name.pem" openssl x509 -req -in "$name.csr" -CA "$issuer.pem" -CAkey "$issuer.key" \
+        -days 20 -set_serial $serial -extfile "$name.ext" -out "$name.pem" "$@"
     [ "$key" = "$name" ] || cp "$key.key" "$name.key"
 }
 
