@@ -3614,7 +3614,7 @@ enum {
 /* unsb_http.field: an index of the first list, or one of these */
 enum {
     UNSBI_FIELD_CONTENT_LENGTH,
-    UNSBI_FIELD_RETRY_AFTER,
+    UNSBI_FIELD_RETRY_AFTER, /* those above are numbers, those below lists of tokens */
 #if UNSB_KEEP_ALIVE
     UNSBI_FIELD_CONNECTION,
 #endif

@@ -1,6 +1,7 @@
 /* The HTTP decoder: the invariant of its state is made by init and kept by a feed of any bytes, so
  * what is proved of one feed holds for responses of any length, however they are cut. */
 #include "proof.h"
+#include "pieces.h"
 
 #define FEED_MAX 3
 
@@ -102,32 +103,17 @@ void http_body(void)
               "as long as it was announced");
 }
 
-/* Two bytes in one piece or in two: the same, from any state but an error, which sticks. By
- * induction over the pieces' lengths, all of them may be cut anywhere. Of the states in which a byte
- * takes more than a little to look at, cut.c alone has this. */
+/* The same state after, from any but an error, which sticks. Of the states in which a byte takes more
+ * than a little to look at, cut.c alone has this. */
 static void split(uint8_t state)
 {
     unsb_http h, g;
-    char data[2];
-    size_t used, body, used1 = 0, body1 = 0, used2 = 0, body2 = 0;
-    int rc, rc1, rc2;
 
     h.state = state;
     h.error = 0;
     given(holds(&h));
     g = h;
-    rc = unsb_http_feed(&h, data, 2, &used, &body);
-    if (rc == UNSB_PENDING && used < 2) { /* as its caller does: go on with what is left */
-        prove(used == 1 && body == 1, "it stops early only after a body");
-        rc = unsb_http_feed(&h, data + 1, 1, &used, &body);
-        used += 1;
-        body += 1;
-    }
-    rc1 = rc2 = unsb_http_feed(&g, data, 1, &used1, &body1);
-    if (rc1 == UNSB_PENDING)
-        rc2 = unsb_http_feed(&g, data + 1, 1, &used2, &body2);
-    prove(rc == rc2, "the same result");
-    prove(used == used1 + used2 && body == body1 + body2, "as much is used");
+    feed_both(&h, &g);
     prove(h.state == g.state && h.status == g.status && h.flags == g.flags &&
               h.error == g.error && h.remaining == g.remaining && h.number == g.number &&
               h.head_size == g.head_size && h.length == g.length && h.field == g.field &&

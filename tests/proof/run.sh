@@ -97,7 +97,7 @@ check() {
         ulimit -t "$PROOF_SECONDS"
         cbmc -I "$includes" -I "$HERE" -DUNSB_SMALL=$small "$HERE/${name%%_*}.c" --function "$name" \
             --unwind "$unwind" --drop-unused-functions --slice-formula --pointer-overflow-check \
-            --object-bits 14 --sat-solver cadical "$@"
+            --object-bits 14 "$@"
         status=$?
         times >"$log.times"
         exit $status

@@ -3035,18 +3035,24 @@ static void test_begin_within_a_callback(void **state)
     }
 }
 
-/* More than can be counted: sources of that size cannot be had, so the count is put near it. */
-static void test_request_too_large_to_count(void **state)
+/* Begins to send more than one buffer holds, up to where some of its body is counted. */
+static void begin_counted(void)
 {
-    char code[600];
+    static char code[600];
 
-    (void)state;
     memset(code, 'a', sizeof code);
     start(io_reply(200, "", DONE), 128, true);
     program.code = unsb_bytes(code, sizeof code);
     assert_int_equal(do_execute(), UNSB_PENDING);
     while (client.u.tx.counted == 0)
         assert_int_equal(io_poll(&io, &client), UNSB_PENDING);
+}
+
+/* More than can be counted: sources of that size cannot be had, so the count is put near it. */
+static void test_request_too_large_to_count(void **state)
+{
+    (void)state;
+    begin_counted();
     client.u.tx.counted = (unsb_size)-1 - 20;
     assert_int_equal(finish(UNSB_PENDING), UNSB_E_REQUEST_SIZE);
     assert_int_equal(io.moves, 0);
@@ -3055,15 +3061,10 @@ static void test_request_too_large_to_count(void **state)
 /* A length of as many digits as a number has. */
 static void test_longest_length(void **state)
 {
-    char code[600], line[64];
+    char line[64];
 
     (void)state;
-    memset(code, 'a', sizeof code);
-    start(io_reply(200, "", DONE), 128, true);
-    program.code = unsb_bytes(code, sizeof code);
-    assert_int_equal(do_execute(), UNSB_PENDING);
-    while (client.u.tx.counted == 0)
-        assert_int_equal(io_poll(&io, &client), UNSB_PENDING);
+    begin_counted();
     client.u.tx.counted += (unsb_size)-1 - 1000;
     while (io.count == 0 || io_last(&io)->sent_size < 400)
         assert_int_equal(io_poll(&io, &client), UNSB_PENDING);
