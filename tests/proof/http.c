@@ -103,8 +103,8 @@ void http_body(void)
               "as long as it was announced");
 }
 
-/* The same state after, from any but an error, which sticks. Of the states in which a byte takes more
- * than a little to look at, cut.c alone has this. */
+/* The same state after, from any but an error, which sticks. Of the states in which a byte takes
+ * more than a little to look at, cut.c alone has this. */
 static void split(uint8_t state)
 {
     unsb_http h, g;

@@ -1,5 +1,5 @@
-/* What cut.c and http.c ask of the HTTP decoder: two bytes in one piece or in two. By induction over
- * the pieces' lengths, all of them may be cut anywhere. */
+/* What cut.c and http.c ask of the HTTP decoder: two bytes in one piece or in two. By induction
+ * over the pieces' lengths, all of them may be cut anywhere. */
 #ifndef UNSB_PROOF_PIECES_H
 #define UNSB_PROOF_PIECES_H
 
