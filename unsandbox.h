@@ -876,23 +876,8 @@ enum {
  * Zero it, set what is wanted of the first group, and keep it in place until the operation is over.
  * Texts are NUL-terminated and cut to their arrays ("" when absent, or not a string). */
 typedef struct unsb_result {
-    /* set by the caller, kept from call to call */
-    unsb_output out;           /* the program's stdout; for unsb_request() the response body */
-    unsb_output err;           /* the program's stderr */
-    /* Callbacks return 0, or what stops the operation, as a sink does. */
-#if UNSB_ARTIFACTS
-    unsb_output artifact_name; /* memory for the filename of the artifact that is arriving */
-    int (*on_artifact)(void *context, const unsb_artifact *artifact); /* NULL: they are passed over
-                                                                         unread */
-#endif
-#if UNSB_LISTS
-    int (*on_item)(void *context, const struct unsb_result *item); /* unsb_job_list,
-                                                                      unsb_languages */
-#endif
-    void *context;             /* handed to both */
-
     /* set by the library, anew with each request */
-    int16_t http_status;       /* 200, 404 ...; 0: there was no response */
+    uint16_t http_status;      /* 200, 404 ...; 0: there was no response */
     uint16_t given;            /* UNSB_GIVEN_... */
     unsb_status status;        /* of a job */
     bool success;              /* the program ran and exited with 0 */
@@ -909,6 +894,23 @@ typedef struct unsb_result {
 #if UNSB_ARTIFACTS
     int64_t artifact_size;     /* of the artifact that is arriving: see unsb_artifact */
 #endif
+
+    /* set by the caller, kept from call to call */
+    unsb_output out;           /* the program's stdout; for unsb_request() the response body */
+    unsb_output err;           /* the program's stderr */
+    /* Callbacks return 0, or what stops the operation, as a sink does. */
+#if UNSB_ARTIFACTS
+    unsb_output artifact_name; /* memory for the filename of the artifact that is arriving */
+    int (*on_artifact)(void *context, const unsb_artifact *artifact); /* NULL: they are passed over
+                                                                         unread */
+#endif
+#if UNSB_LISTS
+    int (*on_item)(void *context, const struct unsb_result *item); /* unsb_job_list,
+                                                                      unsb_languages */
+#endif
+    void *context;             /* handed to both */
+
+    /* set by the library again */
     char job_id[UNSB_JOB_ID_SIZE]; /* kept from the moment it is known; where a call asked for one
                                       (unsb_answer), the id of a session or service, too */
 #if UNSB_DETAILS
@@ -1165,7 +1167,17 @@ UNSB_API int unsb_http_end(const unsb_http *http);
 typedef struct unsb_client {
     /* what is used most comes first, where the shortest instructions of Cortex-M reach it */
     uint8_t state;
-    uint8_t flags;
+    bool entered;      /* within unsb_poll(): callbacks may be running */
+    bool connected;    /* the transport is, or is about to be */
+    bool blocked;      /* the last call of the transport could do nothing */
+    bool probe;        /* see whether the answer comes early: while sending, or without
+                          UNSB_RETRIES once before */
+    /* of the request under way */
+    bool sent;         /* the transport took some of it */
+    bool came;         /* and gave some of the answer */
+    bool unusable;     /* the connection cannot be used for another one */
+    bool delivered;    /* a part of what was asked for reached the caller */
+    bool cut_short;    /* it could not be sent to its end: see send_error */
     uint8_t attempts; /* sent again so far; or polls in a row that did not find the job */
     uint8_t polls;    /* of a job that is waited for */
     uint8_t failures; /* of those polls, one after the other */
@@ -1175,43 +1187,43 @@ typedef struct unsb_client {
         struct { /* while the request is measured and sent */
             uint8_t part; /* where its writer stands: see >>request */
             uint16_t at;
+            size_t item;
+            unsb_size offset;
+            unsb_size body_size, counted;
         } tx;
         struct { /* while the response is read: see >>result */
             uint16_t within;
             uint8_t count;
             bool going, content, spoilt, outcome, output, ignore;
+            const struct unsbi_field *field; /* whose value comes; NULL: it does not matter */
+            int fault;                       /* the first error that does not end the reading */
+            unsigned index;
         } rx;
     } v;
     size_t begin, end; /* what the I/O buffer holds */
     const struct unsbi_op *op;
-    const void *input; /* unsb_program or unsb_call */
-#if UNSB_KEYS
-    void *extra;       /* unsb_key */
-#endif
     unsb_result *result;
-    unsb_config config;
     int error;         /* the outcome; UNSB_PENDING while under way */
-#if UNSB_RETRIES
-    int send_error;    /* kept while an early response is looked for */
-#endif
+    const void *input; /* unsb_program or unsb_call */
     uint32_t started_ms;
     uint32_t limit_ms; /* of the whole operation, from started_ms */
     uint32_t mark_ms;  /* the last progress, or the start of a pause */
     uint32_t pause_ms;
+#if UNSB_KEYS
+    void *extra;       /* unsb_key */
+#endif
+    unsb_config config;
     unsb_http http;
+#if UNSB_RETRIES
+    int send_error;    /* kept while an early response is looked for */
+#endif
     union {
         struct {
-            size_t item;
-            unsb_size offset;
-            unsb_size body_size, counted;
             uint32_t hash[24]; /* see >>sha256 */
             uint32_t unix_time;
         } tx;
         struct {
             unsb_json_reader json;
-            const struct unsbi_field *field; /* whose value comes; NULL: it does not matter */
-            int fault;                       /* the first error that does not end the reading */
-            unsigned index;
             union {
                 unsb_base64 base64;
                 char text[40]; /* a short text that is judged when it is whole */
@@ -3059,19 +3071,6 @@ UNSBI_CALLED void unsbi_hmac_end(uint32_t hash[24], const char *key, uint8_t *sc
  * how much of the field that was cut is used.
  * ====================================================================== */
 
-/* unsb_client.flags */
-enum {
-    UNSBI_CONNECTED = 0x01, /* the transport is, or is about to be */
-    UNSBI_SENT = 0x02,      /* the transport took some of the request */
-    UNSBI_BLOCKED = 0x04,   /* the last call of the transport could do nothing */
-    UNSBI_PROBE = 0x08,     /* see whether the answer comes early: while sending, or without
-                               UNSB_RETRIES once before */
-    UNSBI_UNUSABLE = 0x10,  /* the connection cannot be used for another request */
-    UNSBI_DELIVERED = 0x20, /* a part of what was asked for reached the caller */
-    UNSBI_ENTERED = 0x40,   /* within unsb_poll(): callbacks may be running */
-    UNSBI_CUT_SHORT = 0x80  /* the request could not be sent to its end: see send_error */
-};
-
 /* unsb_client.state: see >>machine */
 enum {
     UNSBI_IDLE,
@@ -3218,7 +3217,7 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
         break;
     case 'n':
         if (unsbi_content_type(client) != NULL)
-            text = unsbi_digits(s, client->u.tx.body_size);
+            text = unsbi_digits(s, client->v.tx.body_size);
         break;
 #if UNSB_REQUEST
     case 'f': /* the caller's own */
@@ -3259,7 +3258,7 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
 {
     const unsb_program *program = (const unsb_program *)client->input;
 #if UNSB_SETTINGS || UNSB_FILES
-    size_t item = client->u.tx.item;
+    size_t item = client->v.tx.item;
 #endif
 
     switch (code) {
@@ -3365,7 +3364,7 @@ static const char *unsbi_job_field(const unsb_client *client, unsbi_segment *s, 
 static const char *unsbi_call_field(const unsb_client *client, unsbi_segment *s, char code)
 {
     const unsb_call *call = (const unsb_call *)client->input;
-    size_t item = client->u.tx.item;
+    size_t item = client->v.tx.item;
 
     switch (code) {
     case 'P':
@@ -3452,12 +3451,12 @@ static int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_
     return UNSB_OK;
 }
 
-/* Writes on in a segment, from u.tx.offset. Returns UNSB_PENDING when the room is used up. */
+/* Writes on in a segment, from v.tx.offset. Returns UNSB_PENDING when the room is used up. */
 static int unsbi_put(unsb_client *client, const unsbi_segment *s)
 {
     unsb_size left;
 
-    while ((left = s->source.size - client->u.tx.offset) != 0) {
+    while ((left = s->source.size - client->v.tx.offset) != 0) {
         size_t room = client->config.buffer_size - client->end, size = room;
         unsbi_encoding e;
         int rc;
@@ -3472,12 +3471,12 @@ static int unsbi_put(unsb_client *client, const unsbi_segment *s)
         e.in_end = e.out + (s->encode != NULL ? room : size);
         e.in = e.in_end - size;
         e.last = size == left;
-        rc = unsbi_source_read(&s->source, client->u.tx.offset, (uint8_t *)e.in, size);
+        rc = unsbi_source_read(&s->source, client->v.tx.offset, (uint8_t *)e.in, size);
         if (rc == UNSB_OK && s->encode != NULL)
             rc = unsbi_encode(&e, s->encode);
         else
             e.in = e.out = (uint8_t *)e.in_end;
-        client->u.tx.offset += (unsb_size)(size - (size_t)(e.in_end - e.in));
+        client->v.tx.offset += (unsb_size)(size - (size_t)(e.in_end - e.in));
         client->end = (size_t)(e.out - (uint8_t *)client->config.buffer);
         if (rc != UNSB_OK)
             return rc;
@@ -3524,20 +3523,20 @@ static int unsbi_put_field(unsb_client *client, const char **t)
         unsbi_find_segment(client, p[2], &s);
         p = s.source.size != 0 ? p + 3 : unsbi_group_end(p + 3);
     } else if (p[1] == ']') {
-        client->u.tx.item++;
+        client->v.tx.item++;
         unsbi_find_segment(client, p[2], &s);
         if (s.source.size != 0) {
             while (p[0] != '\0' || p[1] != '[')
                 p--;
         } else {
-            client->u.tx.item = 0;
+            client->v.tx.item = 0;
             p += 3;
         }
     } else {
         unsbi_find_segment(client, p[1], &s);
         rc = unsbi_put(client, &s);
         if (rc == UNSB_OK) {
-            client->u.tx.offset = 0;
+            client->v.tx.offset = 0;
             p += 2;
         }
     }
@@ -3580,8 +3579,8 @@ static int unsbi_fill(unsb_client *client, bool measure)
     if (rc < 0)
         return rc;
     body = client->v.tx.part >= UNSBI_BODY ? (unsb_size)(client->end - start) : 0;
-    client->u.tx.counted += body;
-    return client->u.tx.counted < body ? UNSB_E_REQUEST_SIZE : rc;
+    client->v.tx.counted += body;
+    return client->v.tx.counted < body ? UNSB_E_REQUEST_SIZE : rc;
 }
 
 /* ======================================================================
@@ -4322,7 +4321,7 @@ static const char unsbi_status_names[] = /* in the order of unsb_status */
 UNSBI_CALLED void unsbi_clear_result(unsb_result *r, bool by_id)
 {
     memset((char *)r + offsetof(unsb_result, given), 0,
-           offsetof(unsb_result, job_id) - offsetof(unsb_result, given));
+           offsetof(unsb_result, out) - offsetof(unsb_result, given));
     memset((char *)r + UNSBI_RESULT_TEXTS, 0, sizeof *r - UNSBI_RESULT_TEXTS);
     if (by_id)
         return;
@@ -4425,10 +4424,10 @@ static int unsbi_called(const unsb_client *client, int rc)
 }
 
 /* A refusal is no delivery: it may be sent again. */
-static void unsbi_delivered(unsb_client *client)
+UNSBI_CALLED void unsbi_delivered(unsb_client *client)
 {
-    if (client->http.status < 300)
-        client->flags |= UNSBI_DELIVERED;
+    if (client->result->http_status < 300)
+        client->delivered = true;
 }
 
 static int unsbi_deliver(unsb_client *client, unsb_output *out, const void *data, size_t size)
@@ -4446,7 +4445,7 @@ static int unsbi_artifact(unsb_client *client, const void *data, size_t size, bo
     unsb_artifact artifact;
 
     memset(&artifact, 0, sizeof artifact);
-    artifact.index = client->u.rx.index;
+    artifact.index = client->v.rx.index;
     artifact.filename = r->artifact_name.capacity != 0 ? (const char *)r->artifact_name.data : "";
     artifact.info = r->artifact_info;
     artifact.data = data;
@@ -4477,8 +4476,8 @@ static int unsbi_item(unsb_client *client)
 /* An error that must not cost what else the answer tells. */
 static void unsbi_fault(unsb_client *client, int error)
 {
-    if (client->u.rx.fault == UNSB_OK)
-        client->u.rx.fault = error;
+    if (client->v.rx.fault == UNSB_OK)
+        client->v.rx.fault = error;
 }
 
 #if UNSB_ARTIFACTS
@@ -4493,7 +4492,7 @@ static int unsbi_content(unsb_client *client, bool fresh)
 
     if (fresh) {
         if (client->v.rx.content) { /* a second one; what was delivered cannot be taken back */
-            client->u.rx.field = NULL;
+            client->v.rx.field = NULL;
             return UNSB_OK;
         }
         client->v.rx.content = true;
@@ -4505,7 +4504,7 @@ static int unsbi_content(unsb_client *client, bool fresh)
         error = unsb_base64_decode_end(base64);
     if (error != UNSB_OK) {
         client->v.rx.spoilt = true;
-        client->u.rx.field = NULL;
+        client->v.rx.field = NULL;
         unsbi_fault(client, error);
     }
     return rc;
@@ -4783,15 +4782,15 @@ static void unsbi_key(unsb_client *client, uint8_t within, bool fresh)
         unsbi_gather(client, fresh);
     if (client->v.rx.going)
         return;
-    client->u.rx.field = unsbi_find_field(client, within);
-    if (client->u.rx.field == NULL)
+    client->v.rx.field = unsbi_find_field(client, within);
+    if (client->v.rx.field == NULL)
         unsb_json_skip(&client->u.rx.json);
 }
 
 /* What a container is that begins, or UNSBI_IN_NOTHING if it is not known there. */
 UNSBI_CALLED uint8_t unsbi_container(unsb_client *client, uint8_t within, bool array)
 {
-    const unsbi_field *field = client->u.rx.field;
+    const unsbi_field *field = client->v.rx.field;
     uint8_t what = UNSBI_IN_NOTHING;
 
     if (within == UNSBI_IN_NOTHING) {
@@ -4820,7 +4819,7 @@ static int unsbi_container_begins(unsb_client *client, uint8_t within, bool arra
 {
     uint8_t what = unsbi_container(client, within, array);
 
-    client->u.rx.field = NULL;
+    client->v.rx.field = NULL;
     if (what == UNSBI_IN_NOTHING) {
         unsb_json_skip(&client->u.rx.json);
         return within == UNSBI_IN_NOTHING ? UNSB_E_RESPONSE : UNSB_OK;
@@ -4853,11 +4852,11 @@ static int unsbi_container_ends(unsb_client *client, uint8_t within)
 #if UNSB_ARTIFACTS
     if (within > UNSBI_IN_ARTIFACTS) {
         rc = unsbi_artifact(client, "", 0, true);
-        client->u.rx.index++;
+        client->v.rx.index++;
     }
 #endif
     client->v.rx.within >>= 4;
-    client->u.rx.field = NULL;
+    client->v.rx.field = NULL;
     return rc;
 }
 
@@ -4881,16 +4880,16 @@ UNSBI_CALLED int unsbi_event(unsb_client *client, int event)
         return UNSB_E_RESPONSE;
 #if UNSB_LISTS
     if (within == UNSBI_IN_ITEMS) {
-        client->u.rx.field = NULL;
+        client->v.rx.field = NULL;
         if (event == UNSB_JSON_STRING && (client->op->flags & UNSBI_OP_TEXTS) != 0)
-            client->u.rx.field = &unsbi_language;
+            client->v.rx.field = &unsbi_language;
         if (fresh)
             client->result->detected_language[0] = '\0'; /* of an alias before */
     }
 #endif
-    if (client->u.rx.field == NULL)
+    if (client->v.rx.field == NULL)
         return UNSB_OK;
-    rc = unsbi_value(client, client->u.rx.field, event, fresh);
+    rc = unsbi_value(client, client->v.rx.field, event, fresh);
 #if UNSB_LISTS
     if (rc == UNSB_OK && event == UNSB_JSON_STRING && !client->v.rx.going &&
         (within == UNSBI_IN_ITEMS || within == UNSBI_IN_ALIASES))
@@ -4920,7 +4919,7 @@ static int unsbi_body(unsb_client *client, char *data, size_t size)
         if (rc >= 0)
             continue;
         /* a refusal may come with HTML, or with JSON of any other form */
-        if (client->http.status < 300 || rc > UNSB_E_JSON || rc < UNSB_E_JSON_UTF8)
+        if (client->result->http_status < 300 || rc > UNSB_E_JSON || rc < UNSB_E_JSON_UTF8)
             return rc;
         client->v.rx.ignore = true;
     }
@@ -4985,7 +4984,7 @@ static uint32_t unsbi_run_limit(const unsb_client *client)
 }
 
 /* What is left of the limit of the present state. */
-static uint32_t unsbi_state_left(const unsb_client *client, uint32_t now)
+static uint32_t unsbi_state_left(const unsb_client *client)
 {
     const unsb_config *config = &client->config;
     uint32_t limit = config->idle_timeout_ms;
@@ -4995,17 +4994,23 @@ static uint32_t unsbi_state_left(const unsb_client *client, uint32_t now)
     } else if (client->state == UNSBI_CONNECT) {
         limit = config->connect_timeout_ms;
     } else if (client->state == UNSBI_RECV && (client->op->flags & UNSBI_OP_RUNS) != 0 &&
-               (client->flags & UNSBI_CUT_SHORT) == 0) {
+               !client->cut_short) {
         limit = unsbi_run_limit(client);
     }
-    return unsbi_left(limit, client->mark_ms, now);
+    return unsbi_left(limit, client->mark_ms, unsbi_now(client));
+}
+
+/* What is left of that of the operation. */
+UNSBI_CALLED uint32_t unsbi_total_left(const unsb_client *client)
+{
+    return unsbi_left(client->limit_ms, client->started_ms, unsbi_now(client));
 }
 
 static void unsbi_disconnect(unsb_client *client)
 {
-    if ((client->flags & UNSBI_CONNECTED) != 0)
+    if (client->connected)
         client->config.transport.vtable->close(client->config.transport.context);
-    client->flags &= (uint8_t)~UNSBI_CONNECTED;
+    client->connected = false;
 }
 
 /* Enters a state; its time limit runs from here. */
@@ -5018,7 +5023,7 @@ static void unsbi_enter(unsb_client *client, uint8_t state)
         UNSB_TRACE(client, '=', names[state], strlen(names[state]));
 #endif
     client->state = state;
-    client->flags &= (uint8_t)~(UNSBI_BLOCKED | UNSBI_PROBE);
+    client->blocked = client->probe = false;
     client->mark_ms = unsbi_now(client);
 }
 
@@ -5043,7 +5048,8 @@ static void unsbi_start_request(unsb_client *client)
     client->result->http_status = 0;
     if (!UNSB_JOBS || client->op->again == NULL) /* which keeps how the job stood */
         unsbi_result_reset(client);
-    client->flags &= (uint8_t) ~(UNSBI_SENT | UNSBI_UNUSABLE | UNSBI_DELIVERED | UNSBI_CUT_SHORT);
+    client->sent = client->came = client->unusable = client->delivered = false;
+    client->cut_short = false;
 #if UNSB_SIGNING
     if (client->config.secret_key != NULL) {
         client->u.tx.unix_time = client->config.unix_time(client->config.time_context);
@@ -5084,22 +5090,15 @@ UNSBI_CALLED uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pau
 #endif
 
 #if UNSB_RETRIES || UNSB_JOBS
-UNSBI_CALLED uint32_t unsbi_total_left(const unsb_client *client)
-{
-    return unsbi_left(client->limit_ms, client->started_ms, unsbi_now(client));
-}
-#endif
-
-#if UNSB_RETRIES || UNSB_JOBS
 /* May the request be sent again, and is it worth it? Only where the service cannot have started it,
  * or where it may be repeated and nothing of the answer reached the caller. */
 static bool unsbi_may_retry(const unsb_client *client, int rc)
 {
     int status = client->result->http_status;
-    bool unstarted = (client->flags & UNSBI_SENT) == 0 || status == 429 || status == 503;
+    bool unstarted = !client->sent || status == 429 || status == 503;
     bool repeatable = (client->op->flags & UNSBI_OP_SAFE) != 0;
 
-    return unsbi_is_transient(rc) && (client->flags & UNSBI_DELIVERED) == 0 &&
+    return unsbi_is_transient(rc) && !client->delivered &&
            (unstarted || repeatable);
 }
 #endif
@@ -5217,7 +5216,7 @@ static int unsbi_over(unsb_client *client, int rc)
 {
     if (client->state == UNSBI_IDLE) /* a callback has stopped it */
         return client->error;
-    if ((client->flags & UNSBI_UNUSABLE) != 0)
+    if (client->unusable)
         unsbi_disconnect(client);
 #if UNSB_JOBS
     if (client->op->again != NULL)
@@ -5244,7 +5243,7 @@ static int unsbi_over(unsb_client *client, int rc)
 /* The same where the connection is left in the middle of something. */
 static int unsbi_fail(unsb_client *client, int rc)
 {
-    client->flags |= UNSBI_UNUSABLE;
+    client->unusable = true;
     return unsbi_over(client, rc);
 }
 
@@ -5265,7 +5264,7 @@ static int unsbi_status_error(const unsb_client *client)
 {
     /* less 400; the codes follow each other from UNSB_E_BAD_REQUEST down */
     static const uint8_t known[] = {0, 1, 3, 4, 13, 29};
-    uint16_t status = client->http.status;
+    uint16_t status = client->result->http_status;
     int i = 0;
 
     if (status < 400)
@@ -5285,13 +5284,18 @@ static int unsbi_status_error(const unsb_client *client)
     return UNSB_E_BAD_REQUEST - i; /* the last one is UNSB_E_REFUSED */
 }
 
-/* The response cannot be read on. If its head tells of a refusal, that is the outcome all the
- * same, unless the transport was interrupted. */
+/* The response cannot be read on, or does not come. If its head tells of a refusal, that is the
+ * outcome all the same; else what kept the request from being sent, if anything did. */
 static int unsbi_broken(unsb_client *client, int rc)
 {
-    if (rc != UNSB_E_ABORTED && (client->http.flags & UNSB_HTTP_BODY) != 0 &&
-        client->http.status >= 300)
-        rc = unsbi_status_error(client);
+    if (rc != UNSB_E_ABORTED) {
+#if UNSB_RETRIES
+        if (client->cut_short)
+            rc = client->send_error;
+#endif
+        if (client->result->http_status >= 300)
+            rc = unsbi_status_error(client);
+    }
     return unsbi_fail(client, rc);
 }
 
@@ -5309,7 +5313,7 @@ static int unsbi_judge(unsb_client *client)
     if (rc > UNSB_OK) /* the document is a number */
         rc = UNSB_E_RESPONSE;
     if (rc == UNSB_OK)
-        rc = client->u.rx.fault;
+        rc = client->v.rx.fault;
     if (rc == UNSB_OK && (op & UNSBI_OP_JOB) != 0 &&
         (!UNSB_JOBS || r->job_id[0] == '\0') && !unsbi_is_over(client))
         rc = UNSB_E_RESPONSE;
@@ -5329,10 +5333,10 @@ static int unsbi_response_over(unsb_client *client, bool spare)
 
 #if UNSB_KEEP_ALIVE
     if ((client->http.flags & UNSB_HTTP_CLOSE) != 0 || spare || client->config.no_keep_alive)
-        client->flags |= UNSBI_UNUSABLE;
+        client->unusable = true;
 #else
     (void)spare;
-    client->flags |= UNSBI_UNUSABLE;
+    client->unusable = true;
 #endif
     if (rc == UNSB_OK && (!UNSB_REQUEST || (op & UNSBI_OP_RAW) == 0))
         rc = unsbi_judge(client);
@@ -5353,12 +5357,12 @@ static int unsbi_step_measure(unsb_client *client)
         char *buffer = client->config.buffer;
         size_t hashed =
             unsbi_sha256_blocks(client->u.tx.hash, (const uint8_t *)buffer, client->end);
-        client->u.tx.body_size += (unsb_size)hashed;
+        client->v.tx.body_size += (unsb_size)hashed;
         client->end -= hashed;
         memmove(buffer, buffer + hashed, client->end);
         if (rc == UNSB_OK)
             unsbi_hmac_end(client->u.tx.hash, client->config.secret_key, (uint8_t *)buffer,
-                           client->end, (uint64_t)client->u.tx.body_size + client->end);
+                           client->end, (uint64_t)client->v.tx.body_size + client->end);
         else
             return UNSB_PENDING;
     }
@@ -5368,8 +5372,8 @@ static int unsbi_step_measure(unsb_client *client)
         return rc;
     if (rc != UNSB_OK)
         return unsbi_over(client, rc);
-    client->u.tx.body_size = client->u.tx.counted;
-    client->u.tx.counted = 0;
+    client->v.tx.body_size = client->v.tx.counted;
+    client->v.tx.counted = 0;
     client->v.tx.part = UNSBI_START;
     unsbi_enter(client, UNSBI_CONNECT);
     return UNSB_PENDING;
@@ -5382,13 +5386,13 @@ static int unsbi_step_connect(unsb_client *client)
     int rc;
 
 #if UNSB_KEEP_ALIVE || !UNSB_RETRIES
-    if ((client->flags & (UNSBI_CONNECTED | UNSBI_BLOCKED)) == UNSBI_CONNECTED) {
+    if (client->connected && !client->blocked) {
         /* A kept connection. RFC 9112 section 9.5: the peer may have closed it at any time. If
          * there is anything to read, an end or unasked-for bytes, it is of no more use. */
         rc = t->vtable->recv(t->context, config->buffer, 1);
 #if !UNSB_RETRIES
         /* or a fresh one, whose peer speaks first */
-        if (rc != 0 && (!UNSB_KEEP_ALIVE || (client->flags & UNSBI_PROBE) != 0))
+        if (rc != 0 && (!UNSB_KEEP_ALIVE || client->probe))
             return unsbi_fail(client, rc > 0 ? UNSB_E_HTTP : rc);
 #endif
 #if UNSB_KEEP_ALIVE
@@ -5401,17 +5405,17 @@ static int unsbi_step_connect(unsb_client *client)
         return UNSB_PENDING;
     }
 #endif
-    client->flags |= UNSBI_CONNECTED;
+    client->connected = true;
     rc = t->vtable->connect(t->context, config->host, config->port);
     if (rc == UNSB_PENDING) {
-        client->flags |= UNSBI_BLOCKED;
+        client->blocked = true;
         return rc;
     }
     if (rc != UNSB_OK)
         return unsbi_fail(client, rc > 0 ? UNSB_E_CONNECT : rc);
     /* A peer that speaks first has not answered this request. */
     unsbi_enter(client, UNSB_RETRIES ? UNSBI_SEND : UNSBI_CONNECT);
-    client->flags |= UNSBI_PROBE;
+    client->probe = true;
     return UNSB_PENDING;
 }
 
@@ -5423,20 +5427,14 @@ static void unsbi_start_response(unsb_client *client)
     unsbi_enter(client, UNSBI_RECV);
 }
 
-/* Did anything come of the response? */
-static bool unsbi_something_came(const unsb_client *client)
-{
-    return client->http.head_size != 0 || client->http.status != 0;
-}
-
 /* The head has told what follows. */
-UNSBI_CALLED int unsbi_head_over(unsb_client *client)
+static int unsbi_head_over(unsb_client *client)
 {
     const unsb_http *http = &client->http;
     unsb_result *result = client->result;
 
     unsbi_result_reset(client);
-    result->http_status = (int16_t)http->status;
+    result->http_status = http->status;
     result->retry_after_s = http->retry_after_s;
     if ((http->flags & UNSB_HTTP_RETRY_AFTER) != 0)
         result->given |= UNSB_GIVEN_RETRY_AFTER;
@@ -5487,30 +5485,33 @@ static int unsbi_early(unsb_client *client)
     char c = 0;
     size_t used, body;
     int n = t->vtable->recv(t->context, &c, 1);
-    bool ends = n < 0 && n != UNSB_E_ABORTED && unsbi_something_came(client);
+    bool ends = n < 0 && n != UNSB_E_ABORTED && client->came;
 
     if (n == 0) {
-        client->flags &= (uint8_t)~UNSBI_PROBE;
+        client->probe = false;
         return UNSB_PENDING;
     }
     client->mark_ms = unsbi_now(client);
-    if ((client->flags & UNSBI_SENT) == 0)
-        client->flags |= UNSBI_UNUSABLE;
+    if (n > 0) {
 #ifdef UNSB_TRACE
-    if (n > 0)
         UNSB_TRACE(client, '<', &c, (size_t)1);
 #endif
-    if (n > 0)
+        client->came = true;
         n = unsb_http_feed(&client->http, &c, 1, &used, &body);
+        ends = n >= 0 && client->http.status >= 200;
+    }
+    /* what was not asked for can be refused, but no success */
+    if (ends && !client->sent && client->http.status < 300) {
+        ends = false;
+        if (n >= 0)
+            n = UNSB_E_HTTP;
+    }
     if (n < 0 && !ends)
         return unsbi_fail(client, n);
-    if (ends || client->http.status >= 200) {
-        /* what was not asked for can be refused, but no success */
-        if ((client->flags & UNSBI_SENT) == 0 && client->http.status < 300)
-            return unsbi_fail(client, ends ? n : UNSB_E_HTTP);
-        client->flags |= UNSBI_UNUSABLE;
+    if (ends || !client->sent)
+        client->unusable = true;
+    if (ends)
         unsbi_start_response(client);
-    }
     return UNSB_PENDING;
 }
 #endif
@@ -5525,28 +5526,29 @@ static int unsbi_step_send(unsb_client *client)
         client->begin = client->end = 0;
         n = unsbi_fill(client, false);
         /* Is it not what was announced? That must be known before its announced length is sent. */
-        if ((n == UNSB_OK && client->u.tx.counted != client->u.tx.body_size) ||
-            (n == UNSB_PENDING && client->u.tx.counted >= client->u.tx.body_size &&
-             client->u.tx.counted != 0))
+        if ((n == UNSB_OK && client->v.tx.counted != client->v.tx.body_size) ||
+            (n == UNSB_PENDING && client->v.tx.counted >= client->v.tx.body_size &&
+             client->v.tx.counted != 0))
             n = UNSB_E_SOURCE;
         if (n < 0)
             return unsbi_fail(client, n);
     }
 #if UNSB_RETRIES
-    if ((client->flags & UNSBI_PROBE) != 0)
+    if (client->probe)
         return unsbi_early(client);
 #endif
     n = t->vtable->send(t->context, config->buffer + client->begin,
                         client->end - client->begin);
     if (n == 0) {
-        client->flags |= UNSB_RETRIES ? UNSBI_BLOCKED | UNSBI_PROBE : UNSBI_BLOCKED;
+        client->blocked = true;
+        client->probe = UNSB_RETRIES;
         return UNSB_PENDING;
     }
 #if UNSB_RETRIES
-    if (n < 0 && n != UNSB_E_ABORTED && (client->flags & UNSBI_SENT) != 0) {
+    if (n < 0 && n != UNSB_E_ABORTED && client->sent) {
         /* there may be an answer that says why */
         client->send_error = n;
-        client->flags |= UNSBI_UNUSABLE | UNSBI_CUT_SHORT;
+        client->unusable = client->cut_short = true;
         unsbi_start_response(client);
         return UNSB_PENDING;
     }
@@ -5554,7 +5556,7 @@ static int unsbi_step_send(unsb_client *client)
     if (n < 0)
         return unsbi_fail(client, n);
     unsbi_enter(client, UNSBI_SEND);
-    client->flags |= UNSBI_SENT;
+    client->sent = true;
     client->begin += unsbi_min((size_t)n, client->end - client->begin);
     if (client->begin == client->end && client->v.tx.part == UNSBI_ALL_WRITTEN)
         unsbi_start_response(client);
@@ -5570,23 +5572,20 @@ static int unsbi_step_recv(unsb_client *client)
 
     if (n > 0) {
         client->mark_ms = unsbi_now(client);
-        client->flags &= (uint8_t)~UNSBI_BLOCKED;
+        client->blocked = false;
+        client->came = true;
         return unsbi_decode(client, unsbi_min((size_t)n, config->buffer_size));
     }
     if (n == 0) {
-        client->flags |= UNSBI_BLOCKED;
+        client->blocked = true;
         return UNSB_PENDING;
     }
-#if UNSB_RETRIES
-    if ((client->flags & UNSBI_CUT_SHORT) != 0 && !unsbi_something_came(client))
-        return unsbi_fail(client, client->send_error);
-#endif
-    client->flags |= UNSBI_UNUSABLE;
+    client->unusable = true;
     if (n == UNSB_E_CLOSED) {
         int rc = unsb_http_end(&client->http);
         if (rc == UNSB_OK)
             return unsbi_response_over(client, false);
-        if (unsbi_something_came(client))
+        if (client->came)
             n = rc;
     }
     return unsbi_broken(client, n);
@@ -5594,8 +5593,8 @@ static int unsbi_step_recv(unsb_client *client)
 
 static int unsbi_step_pause(unsb_client *client)
 {
-    if (unsbi_state_left(client, unsbi_now(client)) != 0) {
-        client->flags |= UNSBI_BLOCKED;
+    if (unsbi_state_left(client) != 0) {
+        client->blocked = true;
         return UNSB_PENDING;
     }
     unsbi_start_request(client);
@@ -5618,16 +5617,6 @@ static int unsbi_step(unsb_client *client)
     }
 }
 
-/* The limit of a state has passed. */
-static int unsbi_timed_out(unsb_client *client)
-{
-#if UNSB_RETRIES
-    if ((client->flags & UNSBI_CUT_SHORT) != 0)
-        return unsbi_broken(client, client->send_error);
-#endif
-    return unsbi_broken(client, UNSB_E_TIMEOUT);
-}
-
 /* Ends the operation at once, whatever might be tried again. */
 static int unsbi_stop(unsb_client *client, int rc)
 {
@@ -5637,26 +5626,24 @@ static int unsbi_stop(unsb_client *client, int rc)
 
 UNSB_API int unsb_poll(unsb_client *client)
 {
-    uint32_t now;
     int rc;
 
-    if ((client->flags & UNSBI_ENTERED) != 0)
+    if (client->entered)
         return UNSB_E_BUSY;
     if (client->state == UNSBI_IDLE)
         return client->config.transport.vtable != NULL ? client->error : UNSB_E_CLIENT;
-    client->flags |= UNSBI_ENTERED;
+    client->entered = true;
     rc = unsbi_step(client);
     if (client->state == UNSBI_IDLE) {
         rc = client->error;
     } else if (client->config.now_ms != NULL) {
-        now = unsbi_now(client);
-        if (unsbi_left(client->limit_ms, client->started_ms, now) == 0)
+        if (unsbi_total_left(client) == 0)
             rc = unsbi_stop(client, UNSB_E_TIMEOUT);
-        else if ((client->flags & UNSBI_BLOCKED) != 0 && client->state != UNSBI_PAUSE &&
-                 unsbi_state_left(client, now) == 0)
-            rc = unsbi_timed_out(client);
+        else if (client->blocked && client->state != UNSBI_PAUSE &&
+                 unsbi_state_left(client) == 0)
+            rc = unsbi_broken(client, UNSB_E_TIMEOUT);
     }
-    client->flags &= (uint8_t)~UNSBI_ENTERED;
+    client->entered = false;
     return rc;
 }
 
@@ -5678,12 +5665,12 @@ static int unsbi_want(const unsb_client *client)
 /* How long it may wait before it must look again. */
 static uint32_t unsbi_patience(const unsb_client *client)
 {
-    uint32_t now = unsbi_now(client), state, total;
+    uint32_t state, total;
 
-    if ((client->flags & (UNSBI_BLOCKED | UNSBI_PROBE)) != UNSBI_BLOCKED)
+    if (!client->blocked || client->probe)
         return 0;
-    state = unsbi_state_left(client, now);
-    total = unsbi_left(client->limit_ms, client->started_ms, now);
+    state = unsbi_state_left(client);
+    total = unsbi_total_left(client);
     return state < total ? state : total;
 }
 
@@ -5695,7 +5682,7 @@ static int unsbi_time_passed(unsb_client *client, uint32_t ms)
     if (client->limit_ms == 0)
         return unsbi_stop(client, UNSB_E_TIMEOUT);
     if (client->state != UNSBI_PAUSE)
-        return unsbi_timed_out(client);
+        return unsbi_broken(client, UNSB_E_TIMEOUT);
     client->pause_ms = 0;
     return UNSB_PENDING;
 }
@@ -5985,9 +5972,8 @@ static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *inpu
     client->input = input;
     client->result = result;
     client->error = UNSB_PENDING;
-    client->flags &= UNSBI_CONNECTED;
     client->polls = client->failures = client->attempts = 0;
-    client->known = false;
+    client->known = client->delivered = false;
     client->limit_ms = client->config.total_timeout_ms;
     client->started_ms = unsbi_now(client);
 #if UNSB_JOBS
@@ -6306,16 +6292,16 @@ UNSB_API void unsb_abort(unsb_client *client)
 {
     if (client->state != UNSBI_IDLE)
         unsbi_stop(client, UNSB_E_ABORTED);
-    client->flags &= (uint8_t)~UNSBI_ENTERED;
+    client->entered = false;
 }
 
 UNSB_API void unsb_drop(unsb_client *client)
 {
     const unsb_transport *t = &client->config.transport;
 
-    if ((client->flags & UNSBI_CONNECTED) != 0 && t->vtable->drop != NULL) {
+    if (client->connected && t->vtable->drop != NULL) {
         t->vtable->drop(t->context);
-        client->flags &= (uint8_t)~UNSBI_CONNECTED;
+        client->connected = false;
     }
     unsb_close(client);
 }

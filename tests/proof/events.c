@@ -172,7 +172,7 @@ static int any_content(unsb_client *c, bool fresh)
     given((base64.count & 1) == 0 && base64.count <= 6);
     c->u.rx.u.base64 = base64;
     if (ends)
-        c->u.rx.field = NULL;
+        c->v.rx.field = NULL;
     return any_code(true);
 }
 
@@ -244,7 +244,7 @@ enum { BETWEEN, IN_KEY, BEFORE_VALUE, IN_VALUE }; /* where the reader is */
 static bool holds(int where)
 {
     unsigned in = client.v.rx.within & 15;
-    const unsbi_field *f = client.u.rx.field;
+    const unsbi_field *f = client.v.rx.field;
     uint8_t count = client.v.rx.count;
 
     if (!fits(client.v.rx.within) || client.v.rx.going != (where == IN_KEY || where == IN_VALUE))
@@ -325,7 +325,7 @@ static void any_state(int where)
     result.artifact_name.capacity = 0; /* values.c has outputs of any kind */
     client.u.rx.json.text = text + TEXT_MAX - size;
     client.u.rx.json.text_size = size;
-    client.u.rx.field = any_field();
+    client.v.rx.field = any_field();
     given(client.state != UNSBI_IDLE && holds(where));
 }
 

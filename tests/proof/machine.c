@@ -84,7 +84,7 @@ static int any_send(void *context, const void *data, size_t size)
     prove(link == OPEN, "on a connection");
     prove(size <= BUFFER_MAX && __CPROVER_r_ok(data, size), "of the buffer");
     prove(client.state == UNSBI_SEND, "a request");
-    prove(safe() || !taken || (client.flags & UNSBI_SENT) != 0,
+    prove(safe() || !taken || client.sent,
           "nothing that may have been begun is sent again");
     if (n > 0 && !safe())
         taken = true;
@@ -135,7 +135,7 @@ static int any_callback(void)
     if (!stops)
         return rc;
     unsb_abort(&client);
-    client.flags |= UNSBI_ENTERED; /* as nothing else comes of it within a callback */
+    client.entered = true; /* as nothing else comes of it within a callback */
     return UNSB_E_ABORTED;
 }
 
@@ -156,7 +156,7 @@ static int any_fill(unsb_client *c, bool measure)
     given((rc == UNSB_OK) == (part == UNSBI_ALL_WRITTEN) || rc < 0);
     c->end = end;
     c->v.tx.part = part;
-    c->u.tx.counted = counted;
+    c->v.tx.counted = counted;
     if (any_callback() == UNSB_E_ABORTED) /* a source has stopped it */
         return UNSB_E_ABORTED;
     return rc;
@@ -208,11 +208,11 @@ static int any_body(unsb_client *c, char *data, size_t size)
     given(own == UNSB_OK || own == UNSB_E_RESPONSE || own == UNSB_E_JSON ||
           own == UNSB_E_JSON_DEPTH || own == UNSB_E_JSON_UTF8);
     given(is_fault(fault));
-    c->u.rx.fault = fault;
+    c->v.rx.fault = fault;
     c->v.rx.output = output;
     c->v.rx.outcome = outcome;
     if (delivers)
-        c->flags |= UNSBI_DELIVERED;
+        c->delivered = true;
     return rc == UNSB_OK ? own : rc;
 }
 
@@ -291,18 +291,18 @@ static bool refused(void)
 
 static bool holds(void)
 {
-    bool sent = (client.flags & UNSBI_SENT) != 0, on = (client.flags & UNSBI_CONNECTED) != 0;
+    bool sent = client.sent, on = client.connected;
     bool fresh = !sent && result.http_status == 0 && client.http.status == 0 &&
                  (client.http.flags & UNSB_HTTP_BODY) == 0 && client.http.error == 0;
 
-    if ((client.flags & UNSBI_ENTERED) != 0 || on != (link != CLOSED) || !http_holds(&client.http))
+    if (client.entered || on != (link != CLOSED) || !http_holds(&client.http))
         return false;
     if (client.state != UNSBI_CONNECT && link == CONNECTING)
         return false;
     if (!strange && ((client.state == UNSBI_IDLE && !is_code(client.error)) ||
-                     ((client.flags & UNSBI_CUT_SHORT) != 0 && !is_code(client.send_error))))
+                     (client.cut_short && !is_code(client.send_error))))
         return false;
-    if ((client.flags & UNSBI_CUT_SHORT) != 0 && client.send_error >= 0)
+    if (client.cut_short && client.send_error >= 0)
         return false;
     if (client.state != UNSBI_IDLE && client.op->again == NULL &&
         client.attempts > client.config.retries)
@@ -316,14 +316,14 @@ static bool holds(void)
     case UNSBI_CONNECT:
         return fresh && (safe() || !taken) && client.begin == 0 && client.end == 0 &&
                client.v.tx.part == UNSBI_START &&
-               ((link == CONNECTING) == (on && (client.flags & UNSBI_BLOCKED) != 0));
+               ((link == CONNECTING) == (on && client.blocked));
     case UNSBI_SEND:
         return link == OPEN && result.http_status == 0 && client.http.status < 200 &&
                (client.http.flags & UNSB_HTTP_BODY) == 0 && (safe() || !taken || sent) &&
                client.begin <= client.end && client.end <= client.config.buffer_size &&
                client.v.tx.part <= UNSBI_ALL_WRITTEN;
     case UNSBI_RECV:
-        return link == OPEN && is_fault(client.u.rx.fault) &&
+        return link == OPEN && is_fault(client.v.rx.fault) &&
                (safe() || !taken || (sent && !refused())) &&
                (result.http_status == 0 || ((client.http.flags & UNSB_HTTP_BODY) != 0 &&
                                             result.http_status == client.http.status));

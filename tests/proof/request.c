@@ -59,18 +59,18 @@ static void put(size_t buffer_max, bool reads, bool encodes)
     given(c.config.buffer_size <= buffer_max && c.end <= c.config.buffer_size);
     /* it ends where the array does */
     c.config.buffer = (char *)room + BUFFER_MAX - c.config.buffer_size;
-    given(c.u.tx.offset <= s.source.size);
+    given(c.v.tx.offset <= s.source.size);
     s.source.read = reads ? any_source : NULL;
     s.encode = encodes ? any_encoder : NULL;
     if (!reads) {
         given(s.source.size <= sizeof data);
         s.source.data = data + sizeof data - s.source.size; /* likewise */
     }
-    was = c.u.tx.offset;
+    was = c.v.tx.offset;
     rc = unsbi_put(&c, &s);
     prove(c.end <= c.config.buffer_size, "within the buffer");
-    prove(c.u.tx.offset >= was && c.u.tx.offset <= s.source.size, "within the segment");
-    prove(rc != UNSB_OK || c.u.tx.offset == s.source.size, "OK: all of it");
+    prove(c.v.tx.offset >= was && c.v.tx.offset <= s.source.size, "within the segment");
+    prove(rc != UNSB_OK || c.v.tx.offset == s.source.size, "OK: all of it");
     prove(rc != UNSB_PENDING || c.config.buffer_size - c.end < (encodes ? UNSBI_ROOM_MIN : 1),
           "pending: there is no room");
 }
@@ -104,7 +104,7 @@ static int any_put(unsb_client *c, const unsbi_segment *s)
               __CPROVER_r_ok(s->source.data, s->source.size), "a field's text is there");
     given(end >= c->end && end <= c->config.buffer_size && offset <= s->source.size);
     c->end = end;
-    c->u.tx.offset = offset;
+    c->v.tx.offset = offset;
     return rc;
 }
 
@@ -210,7 +210,7 @@ static size_t length_at(const char *t)
 /* An item that there is, in that list; the first one outside of any. */
 static bool item_holds(char list)
 {
-    return list != '\0' ? client.u.tx.item < items(list) : client.u.tx.item == 0;
+    return list != '\0' ? client.v.tx.item < items(list) : client.v.tx.item == 0;
 }
 
 /* Behind the group that begins at `at`. */

@@ -215,7 +215,7 @@ static void container(const unsbi_field *fields, size_t n)
     client.op = &op;
     client.result = &result;
     result.on_artifact = artifacts ? artifact_sink : NULL;
-    client.u.rx.field = known || in == UNSBI_IN_ROOT || in == UNSBI_IN_RESULT ? fields + i : NULL;
+    client.v.rx.field = known || in == UNSBI_IN_ROOT || in == UNSBI_IN_RESULT ? fields + i : NULL;
     what = unsbi_container(&client, (uint8_t)in, array);
     prove(what == UNSBI_IN_NOTHING || (was >> 12 == 0 && fits(was << 4 | what)),
           "one that can be there, and none is lost of the stack");

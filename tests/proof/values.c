@@ -164,10 +164,10 @@ static void scalar(const unsbi_field *f)
     given(event >= UNSB_JSON_STRING && event < UNSB_JSON_NULL && counted(client.v.rx.count));
     count = client.v.rx.count;
     within = client.v.rx.within;
-    field = client.u.rx.field;
+    field = client.v.rx.field;
     unsbi_scalar(&client, f, event);
     prove(client.v.rx.count == count && client.v.rx.within == within &&
-              client.u.rx.field == field, "the router's own stays");
+              client.v.rx.field == field, "the router's own stays");
     prove(result.on_artifact == artifact_sink && result.out.capacity <= MEMORY_MAX &&
               result.err.capacity <= MEMORY_MAX && result.artifact_name.capacity <= MEMORY_MAX,
           "and the caller's");
@@ -244,9 +244,9 @@ void values_content(void)
     any_state();
     given(fresh || decodes(&client.u.rx.u.base64));
     within = client.v.rx.within;
-    field = client.u.rx.field;
+    field = client.v.rx.field;
     known_code(unsbi_content(&client, fresh));
     prove(client.v.rx.within == within, "the router's own stays");
-    prove(client.u.rx.field == NULL || (client.u.rx.field == field &&
+    prove(client.v.rx.field == NULL || (client.v.rx.field == field &&
                                         decodes(&client.u.rx.u.base64)), "a decoder's state");
 }

@@ -3044,7 +3044,7 @@ static void begin_counted(void)
     start(io_reply(200, "", DONE), 128, true);
     program.code = unsb_bytes(code, sizeof code);
     assert_int_equal(do_execute(), UNSB_PENDING);
-    while (client.u.tx.counted == 0)
+    while (client.v.tx.counted == 0)
         assert_int_equal(io_poll(&io, &client), UNSB_PENDING);
 }
 
@@ -3053,7 +3053,7 @@ static void test_request_too_large_to_count(void **state)
 {
     (void)state;
     begin_counted();
-    client.u.tx.counted = (unsb_size)-1 - 20;
+    client.v.tx.counted = (unsb_size)-1 - 20;
     assert_int_equal(finish(UNSB_PENDING), UNSB_E_REQUEST_SIZE);
     assert_int_equal(io.moves, 0);
 }
@@ -3065,12 +3065,12 @@ static void test_longest_length(void **state)
 
     (void)state;
     begin_counted();
-    client.u.tx.counted += (unsb_size)-1 - 1000;
+    client.v.tx.counted += (unsb_size)-1 - 1000;
     while (io.count == 0 || io_last(&io)->sent_size < 400)
         assert_int_equal(io_poll(&io, &client), UNSB_PENDING);
-    assert_true(client.u.tx.body_size > ((unsb_size)-1) / 2);
+    assert_true(client.v.tx.body_size > ((unsb_size)-1) / 2);
     snprintf(line, sizeof line, "\r\nContent-Length: %llu\r\n",
-             (unsigned long long)client.u.tx.body_size);
+             (unsigned long long)client.v.tx.body_size);
     assert_non_null(strstr(io_last(&io)->sent, line));
     unsb_abort(&client);
 }
