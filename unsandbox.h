@@ -5044,7 +5044,7 @@ static void unsbi_start_request(unsb_client *client)
         unsbi_disconnect(client);
 #endif
     unsbi_clear_stage(client);
-    unsb_http_init(&client->http, unsbi_is_same(unsbi_method(client), "HEAD"));
+    unsb_http_init(&client->http, UNSB_REQUEST && unsbi_is_same(unsbi_method(client), "HEAD"));
     client->result->http_status = 0;
     if (!UNSB_JOBS || client->op->again == NULL) /* which keeps how the job stood */
         unsbi_result_reset(client);
