@@ -1177,7 +1177,6 @@ typedef struct unsb_client {
     bool came;         /* and gave some of the answer */
     bool unusable;     /* the connection cannot be used for another one */
     bool delivered;    /* a part of what was asked for reached the caller */
-    bool cut_short;    /* it could not be sent to its end: see send_error */
     uint8_t attempts; /* sent again so far; or polls in a row that did not find the job */
     uint8_t polls;    /* of a job that is waited for */
     uint8_t failures; /* of those polls, one after the other */
@@ -1204,6 +1203,9 @@ typedef struct unsb_client {
     const struct unsbi_op *op;
     unsb_result *result;
     int error;         /* the outcome; UNSB_PENDING while under way */
+#if UNSB_RETRIES
+    int send_error;    /* what kept the request from being sent to its end, or 0 */
+#endif
     const void *input; /* unsb_program or unsb_call */
     uint32_t started_ms;
     uint32_t limit_ms; /* of the whole operation, from started_ms */
@@ -1214,9 +1216,6 @@ typedef struct unsb_client {
 #endif
     unsb_config config;
     unsb_http http;
-#if UNSB_RETRIES
-    int send_error;    /* kept while an early response is looked for */
-#endif
     union {
         struct {
             uint32_t hash[24]; /* see >>sha256 */
@@ -4970,7 +4969,7 @@ static uint32_t unsbi_now(const unsb_client *client)
 /* How much of a limit is left; differences stay right when the clock wraps. */
 UNSBI_CALLED uint32_t unsbi_left(uint32_t limit, uint32_t since, uint32_t now)
 {
-    if (limit == UNSB_FOREVER)
+    if (limit >= UNSB_FOREVER)
         return UNSB_FOREVER;
     return now - since < limit ? limit - (now - since) : 0;
 }
@@ -4978,9 +4977,7 @@ UNSBI_CALLED uint32_t unsbi_left(uint32_t limit, uint32_t since, uint32_t now)
 /* How long the outcome of a program that runs may be awaited. */
 static uint32_t unsbi_run_limit(const unsb_client *client)
 {
-    uint32_t limit = client->config.idle_timeout_ms;
-
-    return limit != UNSB_FOREVER ? limit + client->ttl_s * (uint32_t)1000 : limit;
+    return client->config.idle_timeout_ms + client->ttl_s * (uint32_t)1000;
 }
 
 /* What is left of the limit of the present state. */
@@ -4993,9 +4990,11 @@ static uint32_t unsbi_state_left(const unsb_client *client)
         limit = client->pause_ms;
     } else if (client->state == UNSBI_CONNECT) {
         limit = config->connect_timeout_ms;
-    } else if (client->state == UNSBI_RECV && (client->op->flags & UNSBI_OP_RUNS) != 0 &&
-               !client->cut_short) {
-        limit = unsbi_run_limit(client);
+    } else if (client->state == UNSBI_RECV && (client->op->flags & UNSBI_OP_RUNS) != 0) {
+#if UNSB_RETRIES
+        if (client->send_error == UNSB_OK)
+#endif
+            limit = unsbi_run_limit(client);
     }
     return unsbi_left(limit, client->mark_ms, unsbi_now(client));
 }
@@ -5046,10 +5045,13 @@ static void unsbi_start_request(unsb_client *client)
     unsbi_clear_stage(client);
     unsb_http_init(&client->http, UNSB_REQUEST && unsbi_is_same(unsbi_method(client), "HEAD"));
     client->result->http_status = 0;
+    client->result->retry_after_s = 0;
     if (!UNSB_JOBS || client->op->again == NULL) /* which keeps how the job stood */
         unsbi_result_reset(client);
     client->sent = client->came = client->unusable = client->delivered = false;
-    client->cut_short = false;
+#if UNSB_RETRIES
+    client->send_error = UNSB_OK;
+#endif
 #if UNSB_SIGNING
     if (client->config.secret_key != NULL) {
         client->u.tx.unix_time = client->config.unix_time(client->config.time_context);
@@ -5082,7 +5084,7 @@ static bool unsbi_is_transient(int rc)
 /* A pause, lengthened to what the service asked for, within reason. */
 UNSBI_CALLED uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pause)
 {
-    uint32_t asked = client->result->http_status != 0 ? client->result->retry_after_s : 0;
+    uint32_t asked = client->result->retry_after_s;
 
     asked = (asked < UNSBI_RETRY_AFTER_MAX_S ? asked : UNSBI_RETRY_AFTER_MAX_S) * 1000u;
     return pause < asked ? asked : pause;
@@ -5290,7 +5292,7 @@ static int unsbi_broken(unsb_client *client, int rc)
 {
     if (rc != UNSB_E_ABORTED) {
 #if UNSB_RETRIES
-        if (client->cut_short)
+        if (client->send_error != UNSB_OK)
             rc = client->send_error;
 #endif
         if (client->result->http_status >= 300)
@@ -5548,7 +5550,7 @@ static int unsbi_step_send(unsb_client *client)
     if (n < 0 && n != UNSB_E_ABORTED && client->sent) {
         /* there may be an answer that says why */
         client->send_error = n;
-        client->unusable = client->cut_short = true;
+        client->unusable = true;
         unsbi_start_response(client);
         return UNSB_PENDING;
     }

@@ -300,9 +300,9 @@ static bool holds(void)
     if (client.state != UNSBI_CONNECT && link == CONNECTING)
         return false;
     if (!strange && ((client.state == UNSBI_IDLE && !is_code(client.error)) ||
-                     (client.cut_short && !is_code(client.send_error))))
+                     (client.send_error != UNSB_OK && !is_code(client.send_error))))
         return false;
-    if (client.cut_short && client.send_error >= 0)
+    if (client.send_error > UNSB_OK)
         return false;
     if (client.state != UNSBI_IDLE && client.op->again == NULL &&
         client.attempts > client.config.retries)
