@@ -1168,6 +1168,9 @@ typedef struct unsb_client {
     /* what is used most comes first, where the shortest instructions of Cortex-M reach it */
     uint8_t state;
     bool entered;      /* within unsb_poll(): callbacks may be running */
+#if UNSB_RETRIES || UNSB_JOBS
+    bool timeless;     /* non-blocking, without a clock: nothing can be waited for */
+#endif
     bool connected;    /* the transport is, or is about to be */
     bool blocked;      /* the last call of the transport could do nothing */
     bool probe;        /* see whether the answer comes early: while sending, or without
@@ -1211,6 +1214,7 @@ typedef struct unsb_client {
     uint32_t limit_ms; /* of the whole operation, from started_ms */
     uint32_t mark_ms;  /* the last progress, or the start of a pause */
     uint32_t pause_ms;
+    uint32_t passed_ms; /* the time, where there is no clock: what waits have taken */
 #if UNSB_KEYS
     void *extra;       /* unsb_key */
 #endif
@@ -4963,7 +4967,7 @@ static uint32_t unsbi_now(const unsb_client *client)
 {
     const unsb_config *config = &client->config;
 
-    return config->now_ms != NULL ? config->now_ms(config->time_context) : 0;
+    return config->now_ms != NULL ? config->now_ms(config->time_context) : client->passed_ms;
 }
 
 /* How much of a limit is left; differences stay right when the clock wraps. */
@@ -5038,8 +5042,7 @@ static void unsbi_start_request(unsb_client *client)
 {
 #if UNSB_KEEP_ALIVE
     /* what lay idle too long may have died in silence: a NAT forgets, a machine sleeps */
-    if (client->config.now_ms != NULL &&
-        unsbi_left(client->config.keep_alive_ms, client->mark_ms, unsbi_now(client)) == 0)
+    if (unsbi_left(client->config.keep_alive_ms, client->mark_ms, unsbi_now(client)) == 0)
         unsbi_disconnect(client);
 #endif
     unsbi_clear_stage(client);
@@ -5143,8 +5146,8 @@ static int unsbi_wait_again(unsb_client *client, int rc)
     /* in 50 ms; with UNSBI_WAIT_FIRST_MS, the cadence of the service's own client */
     static const uint8_t cadence[] = {9, 14, 18, 13, 32, 40};
     const unsb_config *config = &client->config;
-    uint8_t most = config->wait_failures != 0 ? config->wait_failures : UNSBI_WAIT_FAILURES;
-    uint32_t pause = cadence[unsbi_min(client->polls, sizeof cadence - 1)] * 50u;
+    uint32_t pause = cadence[client->polls] * 50u;
+    uint8_t most;
 
     if (config->wait_pause_ms != 0)
         pause = config->wait_pause_ms;
@@ -5159,6 +5162,7 @@ static int unsbi_wait_again(unsb_client *client, int rc)
         if (client->attempts++ >= UNSBI_WAIT_EARLY)
             return unsbi_end(client, rc);
     } else {
+        most = config->wait_failures != 0 ? config->wait_failures : UNSBI_WAIT_FAILURES;
         if (!unsbi_may_retry(client, rc) || client->failures >= most)
             return unsbi_end(client, rc);
         pause = UNSBI_WAIT_FAILED_MS;
@@ -5166,9 +5170,10 @@ static int unsbi_wait_again(unsb_client *client, int rc)
             pause <<= unsbi_min(client->failures, UNSBI_WAIT_DOUBLINGS);
         client->failures++;
         client->attempts = 0;
-        client->known = client->known || rc == UNSB_E_SERVER;
+        if (rc == UNSB_E_SERVER)
+            client->known = true;
     }
-    if (client->polls < sizeof cadence)
+    if (client->polls < sizeof cadence - 1)
         client->polls++;
     return unsbi_poll_after(client, unsbi_polite_pause(client, pause));
 }
@@ -5191,19 +5196,18 @@ static bool unsbi_is_job_id(const char *id)
 {
     size_t size = strlen(id);
 
-    return size != 0 && size < UNSB_JOB_ID_SIZE && !unsbi_is_same(id, ".") &&
-           !unsbi_is_same(id, "..");
+    return size != 0 && size < UNSB_JOB_ID_SIZE &&
+           unsbi_find("\1.\2..", id, size, 0) == UNSBI_NO_WORD;
 }
 
 /* The service has made a job of what was to be run at once: it is asked for from now on. */
 static int unsbi_follow(unsb_client *client)
 {
-    const unsb_config *config = &client->config;
     uint32_t limit = unsbi_run_limit(client), left = unsbi_total_left(client);
 
     if (!unsbi_is_job_id(client->result->job_id))
         return unsbi_end(client, UNSB_E_RESPONSE);
-    if (config->nonblocking && config->now_ms == NULL)
+    if (client->timeless)
         return unsbi_end(client, UNSB_E_NO_CLOCK);
     client->op = client->op->follow;
     client->started_ms = unsbi_now(client);
@@ -5227,8 +5231,7 @@ static int unsbi_over(unsb_client *client, int rc)
         return unsbi_follow(client);
 #endif
 #if UNSB_RETRIES
-    if (client->attempts < client->config.retries && unsbi_may_retry(client, rc) &&
-        (!client->config.nonblocking || client->config.now_ms != NULL)) {
+    if (client->attempts < client->config.retries && !client->timeless && unsbi_may_retry(client, rc)) {
         uint32_t pause = UNSBI_BACKOFF_MS << unsbi_min(client->attempts, UNSBI_BACKOFF_DOUBLINGS);
         pause = unsbi_polite_pause(client, pause);
         if (client->result->retry_after_s <= UNSBI_RETRY_AFTER_MAX_S &&
@@ -5638,7 +5641,7 @@ UNSB_API int unsb_poll(unsb_client *client)
     rc = unsbi_step(client);
     if (client->state == UNSBI_IDLE) {
         rc = client->error;
-    } else if (client->config.now_ms != NULL) {
+    } else {
         if (unsbi_total_left(client) == 0)
             rc = unsbi_stop(client, UNSB_E_TIMEOUT);
         else if (client->blocked && client->state != UNSBI_PAUSE &&
@@ -5676,19 +5679,6 @@ static uint32_t unsbi_patience(const unsb_client *client)
     return state < total ? state : total;
 }
 
-/* Without a clock, the time that `wait` was given is all that is known of time: it has passed. */
-static int unsbi_time_passed(unsb_client *client, uint32_t ms)
-{
-    if (client->limit_ms != UNSB_FOREVER)
-        client->limit_ms -= ms < client->limit_ms ? ms : client->limit_ms;
-    if (client->limit_ms == 0)
-        return unsbi_stop(client, UNSB_E_TIMEOUT);
-    if (client->state != UNSBI_PAUSE)
-        return unsbi_broken(client, UNSB_E_TIMEOUT);
-    client->pause_ms = 0;
-    return UNSB_PENDING;
-}
-
 /* Carries an operation to its end. */
 static int unsbi_block(unsb_client *client)
 {
@@ -5701,13 +5691,11 @@ static int unsbi_block(unsb_client *client)
         if (ms == 0)
             continue;
         waited = t->vtable->wait(t->context, unsbi_want(client), ms);
-        if (client->config.now_ms == NULL &&
-            (waited == UNSB_E_TIMEOUT || (waited == UNSB_OK && client->state == UNSBI_PAUSE)))
-            rc = unsbi_time_passed(client, ms);
-        else if (waited < 0 && waited != UNSB_E_TIMEOUT)
-            rc = unsbi_fail(client, waited);
-        if (rc != UNSB_PENDING)
-            break;
+        /* without a clock a pause is over when `wait` returns */
+        if (waited == UNSB_E_TIMEOUT || (waited == UNSB_OK && client->state == UNSBI_PAUSE))
+            client->passed_ms += ms;
+        else if (waited < 0)
+            (void)unsbi_fail(client, waited);
     }
     return rc;
 }
@@ -5806,6 +5794,9 @@ UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
 #if UNSB_KEEP_ALIVE
     if (c->keep_alive_ms == 0)
         c->keep_alive_ms = 118000;
+#endif
+#if UNSB_RETRIES || UNSB_JOBS
+    client->timeless = c->nonblocking && c->now_ms == NULL;
 #endif
     client->error = UNSB_OK;
     return UNSB_OK;
@@ -6054,7 +6045,7 @@ static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *
         return rc;
     if (limit_ms > UNSB_FOREVER)
         return UNSB_E_ARGUMENT;
-    if (op->again != NULL && client->config.nonblocking && client->config.now_ms == NULL)
+    if (op->again != NULL && client->timeless)
         return UNSB_E_NO_CLOCK;
     if (!unsbi_is_job_id(job_id))
         return UNSB_E_JOB_ID;
