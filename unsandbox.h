@@ -4954,7 +4954,6 @@ static int unsbi_body(unsb_client *client, char *data, size_t size)
 #endif
 #define UNSBI_RETRY_AFTER_MAX_S 60u /* a longer one is left to the caller */
 #if UNSB_JOBS
-#define UNSBI_WAIT_FIRST_MS 300u    /* before a job is first asked for, */
 #define UNSBI_WAIT_FAILED_MS 2000u  /* after a poll that failed; after a 429 doubled for each that
                                        failed before it in a row, */
 #define UNSBI_WAIT_DOUBLINGS 5u     /* so often */
@@ -5131,26 +5130,37 @@ static bool unsbi_is_over(const unsb_client *client)
 }
 
 #if UNSB_JOBS
-/* Waits before the next poll of a job, or where the limit of the whole operation passes. */
-static int unsbi_poll_after(unsb_client *client, uint32_t pause)
+/* How long to wait before the next poll of a job. */
+UNSBI_CALLED uint32_t unsbi_cadence(unsb_client *client)
 {
-    uint32_t left = unsbi_total_left(client);
+    /* in 50 ms, the cadence of the service's own client */
+    static const uint8_t cadence[] = {6, 9, 14, 18, 13, 32, 40};
+    uint32_t pause = client->config.wait_pause_ms;
 
-    unsbi_pause(client, pause < left ? pause : left);
-    return UNSB_PENDING;
+    if (pause == 0)
+        pause = cadence[client->polls] * 50u;
+    if (client->polls < sizeof cadence - 1)
+        client->polls++;
+    return pause;
+}
+
+/* A job is asked for from now on. */
+UNSBI_CALLED void unsbi_wait_start(unsb_client *client, const unsbi_op *op, uint32_t limit_ms)
+{
+    client->op = op;
+    client->polls = client->failures = client->attempts = 0;
+    client->known = client->delivered = false;
+    client->started_ms = unsbi_now(client);
+    client->limit_ms = limit_ms;
+    unsbi_pause(client, unsbi_cadence(client));
 }
 
 /* A poll of a job is over: what follows? */
 static int unsbi_wait_again(unsb_client *client, int rc)
 {
-    /* in 50 ms; with UNSBI_WAIT_FIRST_MS, the cadence of the service's own client */
-    static const uint8_t cadence[] = {9, 14, 18, 13, 32, 40};
-    const unsb_config *config = &client->config;
-    uint32_t pause = cadence[client->polls] * 50u;
+    uint32_t pause = unsbi_cadence(client);
     uint8_t most;
 
-    if (config->wait_pause_ms != 0)
-        pause = config->wait_pause_ms;
     if (rc == UNSB_OK) {
         if (unsbi_is_over(client))
             return unsbi_end(client, rc);
@@ -5162,7 +5172,9 @@ static int unsbi_wait_again(unsb_client *client, int rc)
         if (client->attempts++ >= UNSBI_WAIT_EARLY)
             return unsbi_end(client, rc);
     } else {
-        most = config->wait_failures != 0 ? config->wait_failures : UNSBI_WAIT_FAILURES;
+        most = client->config.wait_failures;
+        if (most == 0)
+            most = UNSBI_WAIT_FAILURES;
         if (!unsbi_may_retry(client, rc) || client->failures >= most)
             return unsbi_end(client, rc);
         pause = UNSBI_WAIT_FAILED_MS;
@@ -5173,22 +5185,8 @@ static int unsbi_wait_again(unsb_client *client, int rc)
         if (rc == UNSB_E_SERVER)
             client->known = true;
     }
-    if (client->polls < sizeof cadence - 1)
-        client->polls++;
-    return unsbi_poll_after(client, unsbi_polite_pause(client, pause));
-}
-
-static void unsbi_wait_start(unsb_client *client)
-{
-    client->polls = client->failures = client->attempts = 0;
-    client->known = false;
-}
-
-static uint32_t unsbi_wait_first(const unsb_client *client)
-{
-    uint16_t pause = client->config.wait_pause_ms;
-
-    return pause != 0 ? pause : UNSBI_WAIT_FIRST_MS;
+    unsbi_pause(client, unsbi_polite_pause(client, pause));
+    return UNSB_PENDING;
 }
 
 /* Is it one, and no path but a segment of it (RFC 3986 section 5.2.4)? */
@@ -5209,11 +5207,8 @@ static int unsbi_follow(unsb_client *client)
         return unsbi_end(client, UNSB_E_RESPONSE);
     if (client->timeless)
         return unsbi_end(client, UNSB_E_NO_CLOCK);
-    client->op = client->op->follow;
-    client->started_ms = unsbi_now(client);
-    client->limit_ms = limit < left ? limit : left;
-    unsbi_wait_start(client);
-    return unsbi_poll_after(client, unsbi_wait_first(client));
+    unsbi_wait_start(client, client->op->follow, limit < left ? limit : left);
+    return UNSB_PENDING;
 }
 #endif
 
@@ -5965,15 +5960,13 @@ static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *inpu
     client->input = input;
     client->result = result;
     client->error = UNSB_PENDING;
-    client->polls = client->failures = client->attempts = 0;
-    client->known = client->delivered = false;
+    client->attempts = 0;
     client->limit_ms = client->config.total_timeout_ms;
     client->started_ms = unsbi_now(client);
 #if UNSB_JOBS
-    if (op->again != NULL) {
-        client->limit_ms = client->pause_ms; /* from unsbi_begin_job() */
-        unsbi_pause(client, unsbi_wait_first(client));
-    } else
+    if (op->again != NULL)
+        unsbi_wait_start(client, op, client->pause_ms); /* from unsbi_begin_job() */
+    else
 #endif
         unsbi_start_request(client);
     return client->config.nonblocking ? UNSB_PENDING : unsbi_block(client);

@@ -302,7 +302,7 @@ static bool holds(void)
     if (!strange && ((client.state == UNSBI_IDLE && !is_code(client.error)) ||
                      (client.send_error != UNSB_OK && !is_code(client.send_error))))
         return false;
-    if (client.send_error > UNSB_OK || client.polls > 5) /* the last of the cadence */
+    if (client.send_error > UNSB_OK || client.polls > 6) /* the last of the cadence */
         return false;
     if (client.state != UNSBI_IDLE && client.op->again == NULL &&
         client.attempts > client.config.retries)
