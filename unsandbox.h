@@ -5084,7 +5084,7 @@ static bool unsbi_is_transient(int rc)
 }
 
 /* A pause, lengthened to what the service asked for, within reason. */
-UNSBI_CALLED uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pause)
+static uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pause)
 {
     uint32_t asked = client->result->retry_after_s;
 
@@ -5241,7 +5241,7 @@ static int unsbi_over(unsb_client *client, int rc)
 }
 
 /* The same where the connection is left in the middle of something. */
-static int unsbi_fail(unsb_client *client, int rc)
+UNSBI_CALLED int unsbi_fail(unsb_client *client, int rc)
 {
     client->unusable = true;
     return unsbi_over(client, rc);
