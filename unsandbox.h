@@ -3120,7 +3120,7 @@ typedef struct unsbi_op {
     /* The field of a capital letter in them: returns its text, or stores its source (then NULL) */
     const char *(*field)(const unsb_client *client, unsbi_segment *s, char code);
     const struct unsbi_fields *fields; /* of the response; NULL: only those of a refusal matter */
-    int (*again)(unsb_client *client, int rc); /* what follows a poll: unsbi_wait_again() */
+    void (*again)(unsb_client *client, int rc); /* what follows a poll: unsbi_wait_again() */
     const struct unsbi_op *follow; /* what asks for the job that the answer may name instead */
     uint16_t flags;
 } unsbi_op;
@@ -5107,11 +5107,10 @@ static bool unsbi_may_retry(const unsb_client *client, int rc)
 }
 #endif
 
-UNSBI_CALLED int unsbi_end(unsb_client *client, int rc)
+UNSBI_CALLED void unsbi_end(unsb_client *client, int rc)
 {
     client->error = rc;
     unsbi_enter(client, UNSBI_IDLE);
-    return rc;
 }
 
 /* Does a 2xx answer tell how the run ended? */
@@ -5156,37 +5155,36 @@ UNSBI_CALLED void unsbi_wait_start(unsb_client *client, const unsbi_op *op, uint
 }
 
 /* A poll of a job is over: what follows? */
-static int unsbi_wait_again(unsb_client *client, int rc)
+static void unsbi_wait_again(unsb_client *client, int rc)
 {
     uint32_t pause = unsbi_cadence(client);
-    uint8_t most;
+    uint8_t most = client->config.wait_failures;
+    bool ends;
 
     if (rc == UNSB_OK) {
-        if (unsbi_is_over(client))
-            return unsbi_end(client, rc);
+        ends = unsbi_is_over(client);
         client->known = true;
         client->failures = 0;
     } else if (rc == UNSB_E_NOT_FOUND) {
         if (client->known) /* jobs live in the service's memory, which a restart empties */
-            return unsbi_end(client, UNSB_E_JOB_LOST);
-        if (client->attempts++ >= UNSBI_WAIT_EARLY)
-            return unsbi_end(client, rc);
+            rc = UNSB_E_JOB_LOST;
+        ends = client->known || client->attempts++ >= UNSBI_WAIT_EARLY;
     } else {
-        most = client->config.wait_failures;
         if (most == 0)
             most = UNSBI_WAIT_FAILURES;
-        if (!unsbi_may_retry(client, rc) || client->failures >= most)
-            return unsbi_end(client, rc);
+        ends = !unsbi_may_retry(client, rc) || client->failures >= most;
         pause = UNSBI_WAIT_FAILED_MS;
-        if (rc == UNSB_E_RATE_LIMITED)
-            pause <<= unsbi_min(client->failures, UNSBI_WAIT_DOUBLINGS);
-        client->failures++;
         client->attempts = 0;
         if (rc == UNSB_E_SERVER)
             client->known = true;
+        if (rc == UNSB_E_RATE_LIMITED)
+            pause <<= unsbi_min(client->failures, UNSBI_WAIT_DOUBLINGS);
+        client->failures++;
     }
-    unsbi_pause(client, unsbi_polite_pause(client, pause));
-    return UNSB_PENDING;
+    if (ends)
+        unsbi_end(client, rc);
+    else
+        unsbi_pause(client, unsbi_polite_pause(client, pause));
 }
 
 /* Is it one, and no path but a segment of it (RFC 3986 section 5.2.4)? */
@@ -5199,52 +5197,67 @@ static bool unsbi_is_job_id(const char *id)
 }
 
 /* The service has made a job of what was to be run at once: it is asked for from now on. */
-static int unsbi_follow(unsb_client *client)
+static void unsbi_follow(unsb_client *client)
 {
     uint32_t limit = unsbi_run_limit(client), left = unsbi_total_left(client);
 
     if (!unsbi_is_job_id(client->result->job_id))
-        return unsbi_end(client, UNSB_E_RESPONSE);
-    if (client->timeless)
-        return unsbi_end(client, UNSB_E_NO_CLOCK);
-    unsbi_wait_start(client, client->op->follow, limit < left ? limit : left);
-    return UNSB_PENDING;
+        unsbi_end(client, UNSB_E_RESPONSE);
+    else if (client->timeless)
+        unsbi_end(client, UNSB_E_NO_CLOCK);
+    else
+        unsbi_wait_start(client, client->op->follow, limit < left ? limit : left);
+}
+#endif
+
+#if UNSB_RETRIES
+/* Sends the request again after a pause, if that may be and is worth it. */
+static bool unsbi_retry(unsb_client *client, int rc)
+{
+    uint32_t pause = UNSBI_BACKOFF_MS << unsbi_min(client->attempts, UNSBI_BACKOFF_DOUBLINGS);
+
+    if (client->attempts >= client->config.retries || client->timeless ||
+        !unsbi_may_retry(client, rc) ||
+        client->result->retry_after_s > UNSBI_RETRY_AFTER_MAX_S)
+        return false;
+    pause = unsbi_polite_pause(client, pause);
+    if (pause >= unsbi_total_left(client))
+        return false;
+    client->attempts++;
+    unsbi_pause(client, pause);
+    return true;
 }
 #endif
 
 /* A request has come to an end: is that the operation's? */
-static int unsbi_over(unsb_client *client, int rc)
+static void unsbi_over(unsb_client *client, int rc)
 {
     if (client->state == UNSBI_IDLE) /* a callback has stopped it */
-        return client->error;
+        return;
     if (client->unusable)
         unsbi_disconnect(client);
 #if UNSB_JOBS
-    if (client->op->again != NULL)
-        return client->op->again(client, rc);
-    if (rc == UNSB_OK && client->op->follow != NULL && !unsbi_is_over(client))
-        return unsbi_follow(client);
-#endif
-#if UNSB_RETRIES
-    if (client->attempts < client->config.retries && !client->timeless && unsbi_may_retry(client, rc)) {
-        uint32_t pause = UNSBI_BACKOFF_MS << unsbi_min(client->attempts, UNSBI_BACKOFF_DOUBLINGS);
-        pause = unsbi_polite_pause(client, pause);
-        if (client->result->retry_after_s <= UNSBI_RETRY_AFTER_MAX_S &&
-            pause < unsbi_total_left(client)) {
-            client->attempts++;
-            unsbi_pause(client, pause);
-            return UNSB_PENDING;
-        }
+    if (client->op->again != NULL) {
+        client->op->again(client, rc);
+        return;
+    }
+    if (rc == UNSB_OK && client->op->follow != NULL && !unsbi_is_over(client)) {
+        unsbi_follow(client);
+        return;
     }
 #endif
-    return unsbi_end(client, rc);
+#if UNSB_RETRIES
+    if (unsbi_retry(client, rc))
+        return;
+#endif
+    unsbi_end(client, rc);
 }
 
 /* The same where the connection is left in the middle of something. */
-UNSBI_CALLED int unsbi_fail(unsb_client *client, int rc)
+UNSBI_CALLED void unsbi_fail(unsb_client *client, int rc)
 {
     client->unusable = true;
-    return unsbi_over(client, rc);
+    unsbi_over(client, rc);
 }
 
 #if UNSB_SIGNING
@@ -5286,7 +5299,7 @@ static int unsbi_status_error(const unsb_client *client)
 
 /* The response cannot be read on, or does not come. If its head tells of a refusal, that is the
  * outcome all the same; else what kept the request from being sent, if anything did. */
-static int unsbi_broken(unsb_client *client, int rc)
+static void unsbi_broken(unsb_client *client, int rc)
 {
     if (rc != UNSB_E_ABORTED) {
 #if UNSB_RETRIES
@@ -5296,7 +5309,7 @@ static int unsbi_broken(unsb_client *client, int rc)
         if (client->result->http_status >= 300)
             rc = unsbi_status_error(client);
     }
-    return unsbi_fail(client, rc);
+    unsbi_fail(client, rc);
 }
 
 /* What a whole 2xx response amounts to. */
@@ -5326,7 +5339,7 @@ static int unsbi_judge(unsb_client *client)
 }
 
 /* The response is complete; `spare`: the peer sent more than that. */
-static int unsbi_response_over(unsb_client *client, bool spare)
+static void unsbi_response_over(unsb_client *client, bool spare)
 {
     uint16_t op = client->op->flags;
     int rc = unsbi_status_error(client);
@@ -5343,12 +5356,12 @@ static int unsbi_response_over(unsb_client *client, bool spare)
     else if (UNSB_KEYS && (op & UNSBI_OP_KEY) != 0 &&
              (client->result->given & UNSB_GIVEN_SUCCESS) != 0)
         rc = UNSB_OK;
-    return unsbi_over(client, rc);
+    unsbi_over(client, rc);
 }
 
 /* ---- the steps ---- */
 
-static int unsbi_step_measure(unsb_client *client)
+static void unsbi_step_measure(unsb_client *client)
 {
     int rc = unsbi_fill(client, true);
 
@@ -5364,22 +5377,21 @@ static int unsbi_step_measure(unsb_client *client)
             unsbi_hmac_end(client->u.tx.hash, client->config.secret_key, (uint8_t *)buffer,
                            client->end, (uint64_t)client->v.tx.body_size + client->end);
         else
-            return UNSB_PENDING;
+            return;
     }
 #endif
     client->end = 0;
-    if (rc == UNSB_PENDING)
-        return rc;
+    if (rc < 0)
+        unsbi_over(client, rc);
     if (rc != UNSB_OK)
-        return unsbi_over(client, rc);
+        return;
     client->v.tx.body_size = client->v.tx.counted;
     client->v.tx.counted = 0;
     client->v.tx.part = UNSBI_START;
     unsbi_enter(client, UNSBI_CONNECT);
-    return UNSB_PENDING;
 }
 
-static int unsbi_step_connect(unsb_client *client)
+static void unsbi_step_connect(unsb_client *client)
 {
     const unsb_config *config = &client->config;
     const unsb_transport *t = &config->transport;
@@ -5390,33 +5402,28 @@ static int unsbi_step_connect(unsb_client *client)
         /* A kept connection. RFC 9112 section 9.5: the peer may have closed it at any time. If
          * there is anything to read, an end or unasked-for bytes, it is of no more use. */
         rc = t->vtable->recv(t->context, config->buffer, 1);
+        if (rc == 0)
+            unsbi_enter(client, UNSBI_SEND);
 #if !UNSB_RETRIES
         /* or a fresh one, whose peer speaks first */
-        if (rc != 0 && (!UNSB_KEEP_ALIVE || client->probe))
-            return unsbi_fail(client, rc > 0 ? UNSB_E_HTTP : rc);
+        else if (!UNSB_KEEP_ALIVE || client->probe)
+            unsbi_fail(client, rc > 0 ? UNSB_E_HTTP : rc);
 #endif
-#if UNSB_KEEP_ALIVE
-        if (rc != 0) {
+        else
             unsbi_disconnect(client);
-            return UNSB_PENDING;
-        }
-#endif
-        unsbi_enter(client, UNSBI_SEND);
-        return UNSB_PENDING;
+        return;
     }
 #endif
     client->connected = true;
     rc = t->vtable->connect(t->context, config->host, config->port);
     if (rc == UNSB_PENDING) {
         client->blocked = true;
-        return rc;
+    } else if (rc != UNSB_OK) {
+        unsbi_fail(client, rc > 0 ? UNSB_E_CONNECT : rc);
+    } else { /* A peer that speaks first has not answered this request. */
+        unsbi_enter(client, UNSB_RETRIES ? UNSBI_SEND : UNSBI_CONNECT);
+        client->probe = true;
     }
-    if (rc != UNSB_OK)
-        return unsbi_fail(client, rc > 0 ? UNSB_E_CONNECT : rc);
-    /* A peer that speaks first has not answered this request. */
-    unsbi_enter(client, UNSB_RETRIES ? UNSBI_SEND : UNSBI_CONNECT);
-    client->probe = true;
-    return UNSB_PENDING;
 }
 
 static void unsbi_start_response(unsb_client *client)
@@ -5446,7 +5453,7 @@ static int unsbi_head_over(unsb_client *client)
 }
 
 /* Takes in what the I/O buffer's first `size` bytes hold of the response. */
-static int unsbi_decode(unsb_client *client, size_t size)
+static void unsbi_decode(unsb_client *client, size_t size)
 {
     char *p = client->config.buffer;
     size_t used, body;
@@ -5463,23 +5470,26 @@ static int unsbi_decode(unsb_client *client, size_t size)
 #endif
         if (client->result->http_status == 0 && (client->http.flags & UNSB_HTTP_BODY) != 0)
             error = unsbi_head_over(client);
-        if (rc < 0)
-            return unsbi_broken(client, rc);
-        if (error == UNSB_OK)
+        if (rc >= 0 && error == UNSB_OK)
             error = unsbi_body(client, p + used - body, body);
-        if (error != UNSB_OK)
-            return unsbi_fail(client, error);
+        if (error != UNSB_OK) {
+            unsbi_fail(client, error);
+            return;
+        }
         p += used;
         size -= used;
     }
-    return rc == UNSB_OK ? unsbi_response_over(client, size != 0) : UNSB_PENDING;
+    if (rc < 0)
+        unsbi_broken(client, rc);
+    else if (rc == UNSB_OK)
+        unsbi_response_over(client, size != 0);
 }
 
 #if UNSB_RETRIES
 /* The peer takes no more of the request: perhaps because it has answered (RFC 9112 section 9.5).
  * There is no room to receive, but one byte at a time tells. Interim responses (RFC 9110 section
  * 15.2) are passed over; a final one's status ends the request where it is. */
-static int unsbi_early(unsb_client *client)
+static void unsbi_early(unsb_client *client)
 {
     const unsb_transport *t = &client->config.transport;
     char c = 0;
@@ -5489,7 +5499,7 @@ static int unsbi_early(unsb_client *client)
 
     if (n == 0) {
         client->probe = false;
-        return UNSB_PENDING;
+        return;
     }
     client->mark_ms = unsbi_now(client);
     if (n > 0) {
@@ -5506,17 +5516,18 @@ static int unsbi_early(unsb_client *client)
         if (n >= 0)
             n = UNSB_E_HTTP;
     }
-    if (n < 0 && !ends)
-        return unsbi_fail(client, n);
+    if (n < 0 && !ends) {
+        unsbi_fail(client, n);
+        return;
+    }
     if (ends || !client->sent)
         client->unusable = true;
     if (ends)
         unsbi_start_response(client);
-    return UNSB_PENDING;
 }
 #endif
 
-static int unsbi_step_send(unsb_client *client)
+static void unsbi_step_send(unsb_client *client)
 {
     const unsb_config *config = &client->config;
     const unsb_transport *t = &config->transport;
@@ -5530,121 +5541,117 @@ static int unsbi_step_send(unsb_client *client)
             (n == UNSB_PENDING && client->v.tx.counted >= client->v.tx.body_size &&
              client->v.tx.counted != 0))
             n = UNSB_E_SOURCE;
-        if (n < 0)
-            return unsbi_fail(client, n);
+        if (n < 0) {
+            unsbi_fail(client, n);
+            return;
+        }
     }
 #if UNSB_RETRIES
-    if (client->probe)
-        return unsbi_early(client);
+    if (client->probe) {
+        unsbi_early(client);
+        return;
+    }
 #endif
-    n = t->vtable->send(t->context, config->buffer + client->begin,
-                        client->end - client->begin);
-    if (n == 0) {
+    n = t->vtable->send(t->context, config->buffer + client->begin, client->end - client->begin);
+    if (n > 0) {
+        unsbi_enter(client, UNSBI_SEND);
+        client->sent = true;
+        client->begin += unsbi_min((size_t)n, client->end - client->begin);
+        if (client->begin == client->end && client->v.tx.part == UNSBI_ALL_WRITTEN)
+            unsbi_start_response(client);
+    } else if (n == 0) {
         client->blocked = true;
         client->probe = UNSB_RETRIES;
-        return UNSB_PENDING;
-    }
 #if UNSB_RETRIES
-    if (n < 0 && n != UNSB_E_ABORTED && client->sent) {
-        /* there may be an answer that says why */
+    } else if (n != UNSB_E_ABORTED && client->sent) { /* there may be an answer that says why */
         client->send_error = n;
         client->unusable = true;
         unsbi_start_response(client);
-        return UNSB_PENDING;
-    }
 #endif
-    if (n < 0)
-        return unsbi_fail(client, n);
-    unsbi_enter(client, UNSBI_SEND);
-    client->sent = true;
-    client->begin += unsbi_min((size_t)n, client->end - client->begin);
-    if (client->begin == client->end && client->v.tx.part == UNSBI_ALL_WRITTEN)
-        unsbi_start_response(client);
-    return UNSB_PENDING;
+    } else {
+        unsbi_fail(client, n);
+    }
 }
 
-static int unsbi_step_recv(unsb_client *client)
+static void unsbi_step_recv(unsb_client *client)
 {
     const unsb_config *config = &client->config;
     const unsb_transport *t = &config->transport;
-    int n = t->vtable->recv(t->context, config->buffer,
-                            config->buffer_size);
+    int n = t->vtable->recv(t->context, config->buffer, config->buffer_size), rc;
 
     if (n > 0) {
         client->mark_ms = unsbi_now(client);
         client->blocked = false;
         client->came = true;
-        return unsbi_decode(client, unsbi_min((size_t)n, config->buffer_size));
-    }
-    if (n == 0) {
+        unsbi_decode(client, unsbi_min((size_t)n, config->buffer_size));
+    } else if (n == 0) {
         client->blocked = true;
-        return UNSB_PENDING;
-    }
-    client->unusable = true;
-    if (n == UNSB_E_CLOSED) {
-        int rc = unsb_http_end(&client->http);
+    } else {
+        client->unusable = true;
+        rc = n == UNSB_E_CLOSED ? unsb_http_end(&client->http) : n;
         if (rc == UNSB_OK)
-            return unsbi_response_over(client, false);
-        if (client->came)
-            n = rc;
+            unsbi_response_over(client, false);
+        else
+            unsbi_broken(client, client->came ? rc : n);
     }
-    return unsbi_broken(client, n);
 }
 
-static int unsbi_step_pause(unsb_client *client)
+static void unsbi_step_pause(unsb_client *client)
 {
-    if (unsbi_state_left(client) != 0) {
+    if (unsbi_state_left(client) != 0)
         client->blocked = true;
-        return UNSB_PENDING;
-    }
-    unsbi_start_request(client);
-    return UNSB_PENDING;
+    else
+        unsbi_start_request(client);
 }
 
-static int unsbi_step(unsb_client *client)
+/* What it comes to is in the client's state, and then its error. */
+static void unsbi_step(unsb_client *client)
 {
     switch (client->state) {
     case UNSBI_MEASURE:
-        return unsbi_step_measure(client);
+        unsbi_step_measure(client);
+        break;
     case UNSBI_CONNECT:
-        return unsbi_step_connect(client);
+        unsbi_step_connect(client);
+        break;
     case UNSBI_SEND:
-        return unsbi_step_send(client);
+        unsbi_step_send(client);
+        break;
     case UNSBI_RECV:
-        return unsbi_step_recv(client);
+        unsbi_step_recv(client);
+        break;
     default:
-        return unsbi_step_pause(client);
+        unsbi_step_pause(client);
+        break;
     }
 }
 
 /* Ends the operation at once, whatever might be tried again. */
-static int unsbi_stop(unsb_client *client, int rc)
+static void unsbi_stop(unsb_client *client, int rc)
 {
     unsbi_disconnect(client);
-    return unsbi_end(client, rc);
+    unsbi_end(client, rc);
 }
 
 UNSB_API int unsb_poll(unsb_client *client)
 {
-    int rc;
-
     if (client->entered)
         return UNSB_E_BUSY;
-    if (client->state == UNSBI_IDLE)
-        return client->config.transport.vtable != NULL ? client->error : UNSB_E_CLIENT;
-    client->entered = true;
-    rc = unsbi_step(client);
-    if (client->state == UNSBI_IDLE) {
-        rc = client->error;
-    } else {
-        if (unsbi_total_left(client) == 0)
-            rc = unsbi_stop(client, UNSB_E_TIMEOUT);
-        else if (client->blocked && client->state != UNSBI_PAUSE &&
-                 unsbi_state_left(client) == 0)
-            rc = unsbi_broken(client, UNSB_E_TIMEOUT);
+    if (client->config.transport.vtable == NULL)
+        return UNSB_E_CLIENT;
+    if (client->state != UNSBI_IDLE) {
+        client->entered = true;
+        unsbi_step(client);
+        if (client->state != UNSBI_IDLE) {
+            if (unsbi_total_left(client) == 0)
+                unsbi_stop(client, UNSB_E_TIMEOUT);
+            else if (client->blocked && client->state != UNSBI_PAUSE &&
+                     unsbi_state_left(client) == 0)
+                unsbi_broken(client, UNSB_E_TIMEOUT);
+        }
+        client->entered = false;
     }
-    client->entered = false;
-    return rc;
+    return client->error;
 }
 
 /* What the client itself waits for. */

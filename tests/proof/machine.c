@@ -302,6 +302,8 @@ static bool holds(void)
     if (!strange && ((client.state == UNSBI_IDLE && !is_code(client.error)) ||
                      (client.send_error != UNSB_OK && !is_code(client.send_error))))
         return false;
+    if (client.state != UNSBI_IDLE && client.error != UNSB_PENDING)
+        return false;
     if (client.send_error > UNSB_OK || client.polls > 6) /* the last of the cadence */
         return false;
     if (client.state != UNSBI_IDLE && client.op->again == NULL &&
@@ -428,7 +430,8 @@ void machine_waited(void)
 
     any_state();
     given(client.state != UNSBI_IDLE && rc < 0 && (strange || is_code(rc)));
-    judge(unsbi_fail(&client, rc));
+    unsbi_fail(&client, rc);
+    judge(client.error);
     prove(calls == 0, "nothing is sent");
 }
 
