@@ -4970,11 +4970,13 @@ static uint32_t unsbi_now(const unsb_client *client)
 }
 
 /* How much of a limit is left; differences stay right when the clock wraps. */
-UNSBI_CALLED uint32_t unsbi_left(uint32_t limit, uint32_t since, uint32_t now)
+UNSBI_CALLED uint32_t unsbi_left(const unsb_client *client, uint32_t limit, uint32_t since)
 {
+    uint32_t passed = unsbi_now(client) - since;
+
     if (limit >= UNSB_FOREVER)
         return UNSB_FOREVER;
-    return now - since < limit ? limit - (now - since) : 0;
+    return passed < limit ? limit - passed : 0;
 }
 
 /* How long the outcome of a program that runs may be awaited. */
@@ -4983,13 +4985,18 @@ static uint32_t unsbi_run_limit(const unsb_client *client)
     return client->config.idle_timeout_ms + client->ttl_s * (uint32_t)1000;
 }
 
+static bool unsbi_pauses(const unsb_client *client)
+{
+    return (UNSB_RETRIES || UNSB_JOBS) && client->state == UNSBI_PAUSE;
+}
+
 /* What is left of the limit of the present state. */
 static uint32_t unsbi_state_left(const unsb_client *client)
 {
     const unsb_config *config = &client->config;
     uint32_t limit = config->idle_timeout_ms;
 
-    if (client->state == UNSBI_PAUSE) {
+    if (unsbi_pauses(client)) {
         limit = client->pause_ms;
     } else if (client->state == UNSBI_CONNECT) {
         limit = config->connect_timeout_ms;
@@ -4999,13 +5006,13 @@ static uint32_t unsbi_state_left(const unsb_client *client)
 #endif
             limit = unsbi_run_limit(client);
     }
-    return unsbi_left(limit, client->mark_ms, unsbi_now(client));
+    return unsbi_left(client, limit, client->mark_ms);
 }
 
 /* What is left of that of the operation. */
 UNSBI_CALLED uint32_t unsbi_total_left(const unsb_client *client)
 {
-    return unsbi_left(client->limit_ms, client->started_ms, unsbi_now(client));
+    return unsbi_left(client, client->limit_ms, client->started_ms);
 }
 
 static void unsbi_disconnect(unsb_client *client)
@@ -5041,7 +5048,7 @@ static void unsbi_start_request(unsb_client *client)
 {
 #if UNSB_KEEP_ALIVE
     /* what lay idle too long may have died in silence: a NAT forgets, a machine sleeps */
-    if (unsbi_left(client->config.keep_alive_ms, client->mark_ms, unsbi_now(client)) == 0)
+    if (unsbi_left(client, client->config.keep_alive_ms, client->mark_ms) == 0)
         unsbi_disconnect(client);
 #endif
     unsbi_clear_stage(client);
@@ -5069,6 +5076,7 @@ static void unsbi_pause(unsb_client *client, uint32_t ms)
 {
     client->pause_ms = ms;
     unsbi_enter(client, UNSBI_PAUSE);
+    client->blocked = true;
 }
 #endif
 
@@ -5596,14 +5604,6 @@ static void unsbi_step_recv(unsb_client *client)
     }
 }
 
-static void unsbi_step_pause(unsb_client *client)
-{
-    if (unsbi_state_left(client) != 0)
-        client->blocked = true;
-    else
-        unsbi_start_request(client);
-}
-
 /* What it comes to is in the client's state, and then its error. */
 static void unsbi_step(unsb_client *client)
 {
@@ -5620,8 +5620,7 @@ static void unsbi_step(unsb_client *client)
     case UNSBI_RECV:
         unsbi_step_recv(client);
         break;
-    default:
-        unsbi_step_pause(client);
+    default: /* UNSBI_PAUSE */
         break;
     }
 }
@@ -5631,6 +5630,15 @@ static void unsbi_stop(unsb_client *client, int rc)
 {
     unsbi_disconnect(client);
     unsbi_end(client, rc);
+}
+
+/* The limit of a state has passed. */
+static void unsbi_timed_out(unsb_client *client)
+{
+    if (unsbi_pauses(client))
+        unsbi_start_request(client);
+    else
+        unsbi_broken(client, UNSB_E_TIMEOUT);
 }
 
 UNSB_API int unsb_poll(unsb_client *client)
@@ -5645,9 +5653,8 @@ UNSB_API int unsb_poll(unsb_client *client)
         if (client->state != UNSBI_IDLE) {
             if (unsbi_total_left(client) == 0)
                 unsbi_stop(client, UNSB_E_TIMEOUT);
-            else if (client->blocked && client->state != UNSBI_PAUSE &&
-                     unsbi_state_left(client) == 0)
-                unsbi_broken(client, UNSB_E_TIMEOUT);
+            else if (client->blocked && unsbi_state_left(client) == 0)
+                unsbi_timed_out(client);
         }
         client->entered = false;
     }
@@ -5694,7 +5701,7 @@ static int unsbi_block(unsb_client *client)
             continue;
         waited = t->vtable->wait(t->context, unsbi_want(client), ms);
         /* without a clock a pause is over when `wait` returns */
-        if (waited == UNSB_E_TIMEOUT || (waited == UNSB_OK && client->state == UNSBI_PAUSE))
+        if (waited == UNSB_E_TIMEOUT || (waited == UNSB_OK && unsbi_pauses(client)))
             client->passed_ms += ms;
         else if (waited < 0)
             (void)unsbi_fail(client, waited);
