@@ -1137,14 +1137,13 @@ typedef struct unsb_http {
     /* private */
     uint8_t state;
     uint8_t field;
-    uint8_t digits;
-    bool spaced;
+    uint8_t length; /* of the token */
+    uint8_t spaced; /* a blank came after it */
+    bool cr;        /* the last byte was a CR */
+    char token[21]; /* the name, word or number under way, cut: none that matters fills it */
     uint16_t head_size;
-    int16_t error;
-    uint8_t length; /* of the name or token under way; more than fits: it is none that matters */
-    char token[17];
+    int error;
     unsb_size remaining;
-    unsb_size number;
 } unsb_http;
 
 /* `head_request`: the response to HEAD has no body whatever its fields say. */
@@ -3590,45 +3589,40 @@ static int unsbi_fill(unsb_client *client, bool measure)
  * >>http  HTTP/1.1 response decoder (RFC 9112, RFC 9110)
  * ====================================================================== */
 
-/* Where the decoder stands. Up to SKIP each byte is looked at; the last ones count bytes. A field's
- * value is judged only when the line after it shows that it is not continued (obs-fold, RFC 9112
- * section 5.2). Trailers are lines, too, of UNSB_HTTP_BODY. */
+/* Where the decoder stands. Every line ends alike, in unsbi_http_line_over(). What matters of it is
+ * gathered in `token`, and judged when it is complete: of a field that is when the line after it
+ * shows that it is not continued (obs-fold, RFC 9112 section 5.2). Trailers are lines, too, of
+ * UNSB_HTTP_BODY. */
 enum {
-    UNSBI_HTTP_STATUS, /* the status line; `digits` of it matched */
-    UNSBI_HTTP_NAME,
-    UNSBI_HTTP_VALUE,
-    UNSBI_HTTP_LINE_LF, /* after the CR of a line; */
-    UNSBI_HTTP_HEAD_LF, /* of the empty one */
-    UNSBI_HTTP_CHUNK_SIZE,
-    UNSBI_HTTP_CHUNK_EXT,
-    UNSBI_HTTP_CHUNK_LF,
-    UNSBI_HTTP_CHUNK_END_CR, /* after the chunk's data */
-    UNSBI_HTTP_CHUNK_END_LF,
-    UNSBI_HTTP_LINE,    /* at the start of a line */
-    UNSBI_HTTP_REASON,  /* to the end of the line */
-    UNSBI_HTTP_SKIP,    /* the value of a field that does not matter, or a trailer */
+    UNSBI_HTTP_STATUS, /* the status line; `length` of it matched */
+    UNSBI_HTTP_LINE,   /* at the start of a line */
+    UNSBI_HTTP_NAME,   /* of a field; while `length` is 0 the line may be the empty one */
+    UNSBI_HTTP_TEXT,   /* to the end of the line: `field` says what it is */
+    /* `remaining` bytes of a body. None are left: the chunk's line ends here, or all is over */
     UNSBI_HTTP_CHUNK_DATA,
     UNSBI_HTTP_LENGTH_DATA,
-    UNSBI_HTTP_CLOSE_DATA,
-    UNSBI_HTTP_OVER
+    UNSBI_HTTP_CLOSE_DATA /* to the end of the connection */
 };
 
-/* unsb_http.field: an index of the first list, or one of these */
+/* unsb_http.field, what the text of a line is: a value of the first list, a size, or one of the
+ * last two, of which nothing is gathered. */
 enum {
     UNSBI_FIELD_CONTENT_LENGTH,
-    UNSBI_FIELD_RETRY_AFTER, /* those above are numbers, those below lists of tokens */
+    UNSBI_FIELD_RETRY_AFTER,
 #if UNSB_KEEP_ALIVE
     UNSBI_FIELD_CONNECTION,
 #endif
     UNSBI_FIELD_TRANSFER_ENCODING,
-    UNSBI_FIELD_NONE /* before the first field: a fold has nothing to continue */
+    UNSBI_FIELD_CHUNK_SIZE,
+    UNSBI_FIELD_NONE, /* of no field, so that a fold has nothing to continue: the reason, an
+                         extension of a chunk */
+    UNSBI_FIELD_OTHER = UNSBI_NO_WORD /* a field that does not matter, or a trailer */
 };
-static const char unsbi_http_fields[] = /* the last one is the longest: unsb_http.token */
-    "\16content-length\13retry-after"
+static const char unsbi_http_fields[] = "\16content-length\13retry-after"
 #if UNSB_KEEP_ALIVE
-    "\12connection"
+                                        "\12connection"
 #endif
-    "\21transfer-encoding";
+                                        "\21transfer-encoding";
 
 enum { UNSBI_TOKEN_CHUNKED, UNSBI_TOKEN_CLOSE, UNSBI_TOKEN_KEEP_ALIVE };
 static const char unsbi_http_tokens[] = "\7chunked"
@@ -3636,8 +3630,6 @@ static const char unsbi_http_tokens[] = "\7chunked"
     "\5close\12keep-alive"
 #endif
     ;
-
-#define UNSBI_NOT_A_NUMBER 0xFF /* unsb_http.digits: the value began with something else */
 
 UNSB_API void unsb_http_init(unsb_http *http, bool head_request)
 {
@@ -3655,94 +3647,101 @@ static bool unsbi_is_token_char(uint8_t c)
     return c < 0x80 && (set[c >> 3] >> (c & 7) & 1) != 0;
 }
 
-/* number = number * base + digit; false where that overflows. */
-static bool unsbi_http_digit(unsb_http *h, uint8_t base, uint8_t digit)
-{
-    h->digits = 1;
-    return unsbi_append(&h->number, sizeof h->number, base, digit);
-}
-
-UNSBI_CALLED void unsbi_http_letter(unsb_http *h, uint8_t c)
+UNSBI_CALLED int unsbi_http_letter(unsb_http *h, uint8_t c)
 {
     if (h->length < sizeof h->token)
         h->token[h->length++] = (char)c;
-    else
-        h->length = sizeof h->token + 1;
+    return UNSB_PENDING;
 }
 
-static void unsbi_http_element_start(unsb_http *h)
+static void unsbi_http_token_start(unsb_http *h)
 {
-    h->number = 0;
-    h->digits = 0;
-    h->spaced = false;
+    h->spaced = 0;
     h->length = 0;
 }
 
+/* The token as a number: 0 if it is none, the largest if it is beyond that. One that fills the
+ * token may go on, so it is too large; 20 digits are enough for what is padded with zeros. */
+static int unsbi_http_number(const unsb_http *h, uint8_t base, unsb_size *number)
+{
+    uint8_t i = 0;
+
+    *number = 0;
+    do {
+        uint8_t digit = i < h->length ? unsbi_hex_value((uint8_t)h->token[i]) : 16;
+        if (digit >= base) {
+            *number = 0;
+            return UNSB_E_HTTP;
+        }
+        if (i == sizeof h->token - 1 || !unsbi_append(number, sizeof *number, base, digit)) {
+            *number = (unsb_size)-1;
+            return UNSB_E_RESPONSE_SIZE;
+        }
+    } while (++i < h->length);
+    return UNSB_PENDING;
+}
+
 /* An element of a list, or the whole value, is complete. */
-static int unsbi_http_element(unsb_http *h, uint8_t field)
+static int unsbi_http_element(unsb_http *h)
 {
     uint8_t token = unsbi_find(unsbi_http_tokens, h->token, h->length, 0x20);
+    uint8_t flag = 0;
+    unsb_size number;
+    int rc = unsbi_http_number(h, h->field == UNSBI_FIELD_CHUNK_SIZE ? 16 : 10, &number);
 
-    switch (field) {
-#if UNSB_KEEP_ALIVE
-    case UNSBI_FIELD_CONNECTION:
-        if (token == UNSBI_TOKEN_CLOSE)
-            h->flags |= UNSB_HTTP_CLOSE;
-        if (token == UNSBI_TOKEN_KEEP_ALIVE)
-            h->flags |= UNSB_HTTP_KEEP_ALIVE;
+    switch (h->field) {
+    case UNSBI_FIELD_CHUNK_SIZE:
+        h->remaining = number;
+        h->field = UNSBI_FIELD_NONE;
         break;
-#endif
     case UNSBI_FIELD_CONTENT_LENGTH:
         /* RFC 9112 section 6.3, item 5: several are fine only if they are the same */
-        if (h->digits == 0 || ((h->flags & UNSB_HTTP_LENGTH) != 0 && h->remaining != h->number))
+        if ((h->flags & UNSB_HTTP_LENGTH) != 0 && h->remaining != number)
             return UNSB_E_HTTP;
-        h->flags |= UNSB_HTTP_LENGTH;
-        h->remaining = h->number;
-        break;
-    case UNSBI_FIELD_RETRY_AFTER:
-        h->flags |= UNSB_HTTP_RETRY_AFTER;
-        h->retry_after_s = 0;
-        if (h->digits == 1) /* not a date */
-            h->retry_after_s = (h->number >> 16 >> 16) != 0 ? UINT32_MAX : (uint32_t)h->number;
+        h->remaining = number;
+        flag = UNSB_HTTP_LENGTH;
         break;
     case UNSBI_FIELD_TRANSFER_ENCODING:
+        rc = UNSB_PENDING;
         if (h->length == 0) /* RFC 9110 section 5.6.1: empty elements are ignored */
             break;
         /* any other coding was not asked for; chunked twice is forbidden */
         if (token != UNSBI_TOKEN_CHUNKED || (h->flags & UNSB_HTTP_CHUNKED) != 0)
             return UNSB_E_HTTP;
-        h->flags |= UNSB_HTTP_CHUNKED;
+        flag = UNSB_HTTP_CHUNKED;
         break;
+    case UNSBI_FIELD_RETRY_AFTER: /* RFC 9110 section 10.2.3: or a date, which has a comma, too */
+        rc = UNSB_PENDING;
+        flag = UNSB_HTTP_RETRY_AFTER;
+        h->retry_after_s = number >> 16 >> 16 != 0 ? UINT32_MAX : (uint32_t)number;
+        break;
+#if UNSB_KEEP_ALIVE
+    case UNSBI_FIELD_CONNECTION:
+        rc = UNSB_PENDING;
+        if (token == UNSBI_TOKEN_CLOSE)
+            flag = UNSB_HTTP_CLOSE;
+        if (token == UNSBI_TOKEN_KEEP_ALIVE)
+            flag = UNSB_HTTP_KEEP_ALIVE;
+        break;
+#endif
     default:
+        rc = UNSB_PENDING;
         break;
     }
-    unsbi_http_element_start(h);
-    return UNSB_PENDING;
+    h->flags |= flag;
+    unsbi_http_token_start(h);
+    return rc;
 }
 
-/* A character of the value of one of the four fields. */
-static int unsbi_http_value(unsb_http *h, uint8_t c)
+/* The line does not continue the field before it: its value is complete. */
+static int unsbi_http_field_over(unsb_http *h)
 {
-    uint8_t digit = (uint8_t)(c - '0');
-    int rc = UNSB_PENDING;
+    int rc = unsbi_http_element(h);
 
-    if (c == ' ' || c == '\t') {
-        h->spaced = h->digits != 0 || h->length != 0;
-    } else if (c == ',' && h->field != UNSBI_FIELD_RETRY_AFTER) {
-        rc = unsbi_http_element(h, h->field);
-    } else if (h->field != UNSBI_FIELD_RETRY_AFTER && h->field != UNSBI_FIELD_CONTENT_LENGTH) {
-        unsbi_http_letter(h, h->spaced ? '\0' : c);
-    } else {
-        if (h->spaced || digit > 9 || h->digits == UNSBI_NOT_A_NUMBER) {
-            h->digits = UNSBI_NOT_A_NUMBER;
-            rc = UNSB_E_HTTP;
-        } else if (!unsbi_http_digit(h, 10, digit)) {
-            h->number = (unsb_size)-1;
-            rc = UNSB_E_RESPONSE_SIZE;
-        }
-        if (h->field == UNSBI_FIELD_RETRY_AFTER) /* RFC 9110 section 10.2.3: or a date */
-            rc = UNSB_PENDING;
-    }
+    /* a field that names no coding at all */
+    if (h->field == UNSBI_FIELD_TRANSFER_ENCODING && (h->flags & UNSB_HTTP_CHUNKED) == 0)
+        rc = UNSB_E_HTTP;
+    h->field = UNSBI_FIELD_NONE;
     return rc;
 }
 
@@ -3750,16 +3749,13 @@ static int unsbi_http_value(unsb_http *h, uint8_t c)
 static int unsbi_http_head_over(unsb_http *h)
 {
     uint8_t flags = h->flags;
-    bool framed = (flags & (UNSB_HTTP_CHUNKED | UNSB_HTTP_LENGTH)) != 0;
+    uint16_t head_size = h->head_size;
 
     if (h->status < 200) {
-        if (h->status == 101) /* nothing was offered to switch to */
+        if (h->status < 100 || h->status == 101) /* nothing was offered to switch to */
             return UNSB_E_HTTP;
-        h->flags &= UNSB_HTTP_HEAD;
-        h->status = 0;
-        h->digits = 0;
-        h->retry_after_s = 0;
-        h->state = UNSBI_HTTP_STATUS;
+        unsb_http_init(h, (flags & UNSB_HTTP_HEAD) != 0);
+        h->head_size = head_size;
         return UNSB_PENDING;
     }
     /* section 6.1: both, or chunks from HTTP/1.0, are signs of a message that was tampered with */
@@ -3767,198 +3763,159 @@ static int unsbi_http_head_over(unsb_http *h)
         return UNSB_E_HTTP;
     if ((flags & UNSB_HTTP_1_0) != 0 && (flags & UNSB_HTTP_KEEP_ALIVE) == 0)
         flags |= UNSB_HTTP_CLOSE;
-    h->flags = flags | UNSB_HTTP_BODY;
-    if ((flags & UNSB_HTTP_HEAD) != 0 || h->status == 204 || h->status == 304) {
-        h->state = UNSBI_HTTP_OVER;
+    h->state = UNSBI_HTTP_LENGTH_DATA;
+    if ((flags & UNSB_HTTP_HEAD) != 0) {
+        h->remaining = 0;
+    } else if (h->status == 204 || h->status == 304) {
         /* what is announced all the same might still come, and be taken for the next answer */
-        if ((flags & UNSB_HTTP_HEAD) == 0 && framed &&
-            (h->remaining != 0 || (flags & UNSB_HTTP_CHUNKED) != 0))
-            h->flags |= UNSB_HTTP_CLOSE;
+        if (h->remaining != 0 || (flags & UNSB_HTTP_CHUNKED) != 0)
+            flags |= UNSB_HTTP_CLOSE;
+        h->remaining = 0;
     } else if ((flags & UNSB_HTTP_CHUNKED) != 0) {
-        unsbi_http_element_start(h);
-        h->head_size = 0;
-        h->state = UNSBI_HTTP_CHUNK_SIZE;
-    } else if (framed) {
-        h->state = h->remaining != 0 ? UNSBI_HTTP_LENGTH_DATA : UNSBI_HTTP_OVER;
-    } else {
-        h->flags |= UNSB_HTTP_CLOSE;
+        h->state = UNSBI_HTTP_CHUNK_DATA;
+    } else if ((flags & UNSB_HTTP_LENGTH) == 0) {
+        flags |= UNSB_HTTP_CLOSE;
         h->state = UNSBI_HTTP_CLOSE_DATA;
     }
+    h->flags = flags | UNSB_HTTP_BODY;
     return UNSB_PENDING;
 }
 
-/* The next line does not continue the field: its value is complete. */
-static int unsbi_http_field_over(unsb_http *h)
+/* The end of a line. */
+UNSBI_CALLED int unsbi_http_line_over(unsb_http *h)
 {
-    uint8_t field = h->field;
+    bool in_body = (h->flags & UNSB_HTTP_BODY) != 0;
+    int rc;
 
-    h->field = UNSBI_FIELD_NONE;
-    if (field >= UNSBI_FIELD_NONE)
+    switch (h->state) {
+    case UNSBI_HTTP_STATUS:
+        if (h->length == 0) /* section 2.2 has it of requests: empty lines before it */
+            return UNSB_PENDING;
+        if (h->length != 12) /* the space belongs to the reason, and both are often left out */
+            return UNSB_E_HTTP;
+        break;
+    case UNSBI_HTTP_NAME:
+        if (h->length != 0)
+            return UNSB_E_HTTP;
+        if (in_body) {
+            h->state = UNSBI_HTTP_LENGTH_DATA;
+            return UNSB_PENDING;
+        }
+        rc = unsbi_http_head_over(h);
+        if (rc < 0 || h->state != UNSBI_HTTP_CHUNK_DATA)
+            return rc;
+        /* fall through */
+    case UNSBI_HTTP_CHUNK_DATA:
+        h->head_size = 0;
+        h->field = UNSBI_FIELD_CHUNK_SIZE;
+        h->state = UNSBI_HTTP_TEXT;
         return UNSB_PENDING;
-    if (unsbi_http_element(h, field) < 0 ||
-        /* a field that names no coding at all */
-        (field == UNSBI_FIELD_TRANSFER_ENCODING && (h->flags & UNSB_HTTP_CHUNKED) == 0))
-        return UNSB_E_HTTP;
+    default:
+        if (in_body && h->field != UNSBI_FIELD_OTHER) { /* a size, or an extension after it */
+            rc = unsbi_http_element(h);
+            if (rc < 0)
+                return rc;
+            if (h->remaining != 0) {
+                h->head_size = 0;
+                h->state = UNSBI_HTTP_CHUNK_DATA;
+                return UNSB_PENDING;
+            }
+        }
+        break;
+    }
+    h->state = UNSBI_HTTP_LINE;
     return UNSB_PENDING;
 }
 
-/* A byte of a text that ends with the line: a value, the reason, a trailer, a chunk's extension.
- * Lone LFs are not accepted after the head: they are how two readers come to see two messages. */
-UNSBI_CALLED int unsbi_http_text(unsb_http *h, uint8_t c)
-{
-    if (c == '\r')
-        h->state = h->state == UNSBI_HTTP_CHUNK_EXT ? UNSBI_HTTP_CHUNK_LF : UNSBI_HTTP_LINE_LF;
-    else if (c == '\n' && (h->flags & UNSB_HTTP_BODY) == 0)
-        h->state = UNSBI_HTTP_LINE; /* section 2.2: a lone LF may be taken for a line's end */
-    else if (c < ' ' && c != '\t' && (h->state != UNSBI_HTTP_SKIP || c == '\0' || c == '\n'))
-        return UNSB_E_HTTP; /* RFC 9110 section 5.5: others pass where the value does not matter */
-    else if (h->state == UNSBI_HTTP_VALUE)
-        return unsbi_http_value(h, c);
-    return UNSB_PENDING;
-}
-
-/* The states of the decoder. Each takes a byte; UNSB_OK: it changed the state, to a text's or a
- * name's, and the byte belongs to that. */
-
-/* RFC 9112 section 4: a status line, up to what follows the status. */
+/* RFC 9112 section 4: a status line, up to the reason. */
 static int unsbi_http_status(unsb_http *h, uint8_t c)
 {
-    static const char pattern[] = "HTTP/1.0 000"; /* 0: a digit */
-    uint8_t at = h->digits++, v;
+    static const char pattern[] = "HTTP/1.0 000 "; /* 0: a digit */
+    uint8_t at = h->length++;
+    uint8_t v = (uint8_t)(c - (uint8_t)pattern[at]);
 
-    if (at == sizeof pattern - 1) {
-        /* the space belongs to the reason phrase, and both are often left out */
-        h->state = UNSBI_HTTP_REASON;
-        if (h->status < 100 || (c != ' ' && c != '\r' && c != '\n'))
-            return UNSB_E_HTTP;
-        return UNSB_OK;
-    }
-    if (at == 0 && (c == '\r' || c == '\n')) { /* section 2.2 has it of requests: empty lines */
-        h->digits = 0;
-        return UNSB_PENDING;
-    }
-    v = (uint8_t)(c - (uint8_t)pattern[at]);
-    if (v > (pattern[at] == '0' ? 9 : 0))
+    if (v > 9 || (v != 0 && pattern[at] != '0'))
         return UNSB_E_HTTP;
     if (at == 7 && v == 0)
         h->flags |= UNSB_HTTP_1_0;
-    if (at > 8)
+    if (at == 12)
+        h->state = UNSBI_HTTP_TEXT;
+    else if (at > 8)
         h->status = (uint16_t)(h->status * 10u + v);
     return UNSB_PENDING;
 }
 
 static int unsbi_http_name(unsb_http *h, uint8_t c)
 {
-    if (c == ':') {
+    if (c == ':' && h->length != 0) {
         h->field = unsbi_find(unsbi_http_fields, h->token, h->length, 0x20);
-        h->state = h->field == UNSBI_NO_WORD ? UNSBI_HTTP_SKIP : UNSBI_HTTP_VALUE;
-        unsbi_http_element_start(h);
+        h->state = UNSBI_HTTP_TEXT;
+        unsbi_http_token_start(h);
         return UNSB_PENDING;
     }
     if (!unsbi_is_token_char(c)) /* section 5.1: not even white space before the colon */
         return UNSB_E_HTTP;
-    unsbi_http_letter(h, c);
-    return UNSB_PENDING;
+    return unsbi_http_letter(h, c);
 }
 
-/* The first byte of a line after the status line's. */
-static int unsbi_http_line(unsb_http *h, uint8_t c)
+static int unsbi_http_text(unsb_http *h, uint8_t c)
 {
-    bool in_head = (h->flags & UNSB_HTTP_BODY) == 0;
+    uint8_t field = h->field;
 
-    if (!in_head) { /* section 7.1.2: trailers may be discarded */
-        h->state = UNSBI_HTTP_SKIP;
-    } else if (c == ' ' || c == '\t') {
-        if (h->field == UNSBI_FIELD_NONE)
+    if (c == '\t')
+        c = ' ';
+    if (c < ' ' && (c == '\0' || field != UNSBI_FIELD_OTHER))
+        return UNSB_E_HTTP; /* RFC 9110 section 5.5: others pass where the value does not matter */
+    if (field >= UNSBI_FIELD_NONE)
+        return UNSB_PENDING;
+    if (c == ' ') { /* before a chunk's size there is none */
+        h->spaced = h->length | (h->flags & UNSB_HTTP_BODY);
+        return UNSB_PENDING;
+    }
+    if (c == (field == UNSBI_FIELD_CHUNK_SIZE ? ';' : ','))
+        return unsbi_http_element(h);
+    return unsbi_http_letter(h, h->spaced ? '\0' : c); /* two words are none */
+}
+
+UNSBI_CALLED int unsbi_http_byte(unsb_http *h, uint8_t c)
+{
+    int rc;
+
+    if (h->state == UNSBI_HTTP_LINE) {
+        h->state = UNSBI_HTTP_TEXT;
+        if ((h->flags & UNSB_HTTP_BODY) != 0 && c != '\r') {
+            h->field = UNSBI_FIELD_OTHER; /* section 7.1.2: trailers may be discarded */
+        } else if (c != ' ' && c != '\t') {
+            h->state = UNSBI_HTTP_NAME;
+            rc = unsbi_http_field_over(h);
+            if (rc < 0)
+                return rc;
+        } else if (h->field == UNSBI_FIELD_NONE) {
             return UNSB_E_HTTP;
-        h->state = h->field < UNSBI_FIELD_NONE ? UNSBI_HTTP_VALUE : UNSBI_HTTP_SKIP;
-        return UNSB_OK;
-    } else if (unsbi_http_field_over(h) < 0) {
-        return UNSB_E_HTTP;
-    }
-    if (c == '\r') {
-        h->state = UNSBI_HTTP_HEAD_LF;
-        return UNSB_PENDING;
-    }
-    if (!in_head)
-        return UNSB_OK;
-    if (c == '\n')
-        return unsbi_http_head_over(h);
-    h->state = UNSBI_HTTP_NAME;
-    return c == ':' ? UNSB_E_HTTP : UNSB_OK;
-}
-
-static int unsbi_http_chunk_size(unsb_http *h, uint8_t c)
-{
-    uint8_t v = unsbi_hex_value(c);
-
-    if (v < 16 && !h->spaced)
-        return unsbi_http_digit(h, 16, v) ? UNSB_PENDING : UNSB_E_RESPONSE_SIZE;
-    if (h->digits == 0)
-        return UNSB_E_HTTP;
-    h->spaced = true;
-    if (c == ' ' || c == '\t')
-        return UNSB_PENDING;
-    h->state = UNSBI_HTTP_CHUNK_EXT;
-    return c == ';' || c == '\r' ? UNSB_OK : UNSB_E_HTTP;
-}
-
-/* What follows a CR. */
-static int unsbi_http_lf(unsb_http *h, uint8_t c)
-{
-    uint8_t state = h->state;
-
-    if (c != '\n')
-        return UNSB_E_HTTP;
-    if (state == UNSBI_HTTP_HEAD_LF) {
-        if ((h->flags & UNSB_HTTP_BODY) == 0)
-            return unsbi_http_head_over(h);
-        h->state = UNSBI_HTTP_OVER;
-    } else if (state == UNSBI_HTTP_CHUNK_END_LF) {
-        h->state = UNSBI_HTTP_CHUNK_SIZE;
-        h->head_size = 0;
-    } else {
-        h->state = UNSBI_HTTP_LINE;
-        if (state == UNSBI_HTTP_CHUNK_LF) {
-            h->remaining = h->number;
-            unsbi_http_element_start(h);
-            if (h->remaining != 0) {
-                h->state = UNSBI_HTTP_CHUNK_DATA;
-                h->head_size = 0;
-            }
         }
     }
-    return UNSB_PENDING;
-}
-
-static int unsbi_http_byte(unsb_http *h, uint8_t c)
-{
-    int rc = UNSB_OK;
-
+    if (c == '\r' && !h->cr) {
+        h->cr = true;
+        return UNSB_PENDING;
+    }
+    /* section 2.2: a lone LF may be taken for a line's end. It is not after the head, where it is
+     * how two readers come to see two messages */
+    if (c == '\n' && (h->cr || (h->flags & UNSB_HTTP_BODY) == 0)) {
+        h->cr = false;
+        return unsbi_http_line_over(h);
+    }
+    if (h->cr || c == '\n')
+        return UNSB_E_HTTP;
     switch (h->state) {
     case UNSBI_HTTP_STATUS:
-        rc = unsbi_http_status(h, c);
-        break;
-    case UNSBI_HTTP_LINE:
-        rc = unsbi_http_line(h, c);
-        break;
-    case UNSBI_HTTP_CHUNK_SIZE:
-        rc = unsbi_http_chunk_size(h, c);
-        break;
-    case UNSBI_HTTP_CHUNK_END_CR:
-        h->state = UNSBI_HTTP_CHUNK_END_LF;
-        return c == '\r' ? UNSB_PENDING : UNSB_E_HTTP;
-    case UNSBI_HTTP_LINE_LF:
-    case UNSBI_HTTP_HEAD_LF:
-    case UNSBI_HTTP_CHUNK_LF:
-    case UNSBI_HTTP_CHUNK_END_LF:
-        return unsbi_http_lf(h, c);
+        return unsbi_http_status(h, c);
+    case UNSBI_HTTP_NAME:
+        return unsbi_http_name(h, c);
+    case UNSBI_HTTP_TEXT:
+        return unsbi_http_text(h, c);
     default:
-        break;
+        return UNSB_E_HTTP;
     }
-    if (rc != UNSB_OK)
-        return rc;
-    return h->state == UNSBI_HTTP_NAME ? unsbi_http_name(h, c) : unsbi_http_text(h, c);
 }
 
 #if !UNSB_SMALL
@@ -4014,9 +3971,8 @@ static size_t unsbi_http_token(unsb_http *h, const uint8_t *data, size_t size)
 {
     size_t length = unsbi_token_run(data, size);
 
-    if (h->length + length <= sizeof h->token)
-        memcpy(h->token + h->length, data, length);
-    h->length = (uint8_t)unsbi_min(h->length + length, sizeof h->token + 1);
+    memcpy(h->token + h->length, data, unsbi_min(length, sizeof h->token - h->length));
+    h->length = (uint8_t)unsbi_min(h->length + length, sizeof h->token);
     return length;
 }
 
@@ -4024,29 +3980,32 @@ static size_t unsbi_http_token(unsb_http *h, const uint8_t *data, size_t size)
 #define UNSBI_HTTP_LENGTHS (1ul << 14 | 1ul << 11 | 1ul << 10 | 1ul << 17)
 
 /* At the start of a line: whole lines of fields that do not matter, and the name of one that does.
- * A name ends the field before (see UNSBI_HTTP_LINE). */
+ * A name ends the field before (see unsbi_http_byte()). */
 static size_t unsbi_http_lines(unsb_http *h, const uint8_t *data, size_t size)
 {
     size_t i = 0, at, length;
+    int rc;
 
     for (;; i = at + 2) {
         length = unsbi_token_run(data + i, size - i);
         at = i + length;
         if (length == 0 || at == size || data[at] != ':')
             return i;
-        if (unsbi_http_field_over(h) < 0) {
-            h->error = UNSB_E_HTTP;
-            return i + 1;
+        if (h->field < UNSBI_FIELD_NONE) {
+            rc = unsbi_http_field_over(h);
+            if (rc < 0) {
+                h->error = rc;
+                return i + 1;
+            }
         }
-        h->field = UNSBI_NO_WORD;
-        if (length <= sizeof h->token && (UNSBI_HTTP_LENGTHS >> length & 1) != 0)
+        h->field = UNSBI_FIELD_OTHER;
+        if (length < sizeof h->token && (UNSBI_HTTP_LENGTHS >> length & 1) != 0)
             h->field = unsbi_find(unsbi_http_fields, data + i, length, 0x20);
-        if (h->field != UNSBI_NO_WORD) {
-            h->state = UNSBI_HTTP_VALUE;
-            unsbi_http_element_start(h);
+        h->state = UNSBI_HTTP_TEXT;
+        if (h->field != UNSBI_FIELD_OTHER) {
+            unsbi_http_token_start(h);
             return at + 1;
         }
-        h->state = UNSBI_HTTP_SKIP;
         at += unsbi_text_run(data + at, size - at);
         if (size - at < 2 || data[at] != '\r' || data[at + 1] != '\n')
             return at;
@@ -4061,17 +4020,18 @@ static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
     bool in_head = (h->flags & UNSB_HTTP_BODY) == 0;
     size_t i = 0;
 
+    if (h->cr)
+        return 0;
     if (h->state == UNSBI_HTTP_NAME ||
-        (h->state == UNSBI_HTTP_VALUE && h->field > UNSBI_FIELD_RETRY_AFTER && !h->spaced))
+        (h->state == UNSBI_HTTP_TEXT && h->field < UNSBI_FIELD_NONE && !h->spaced))
         return unsbi_http_token(h, data, size);
-    if (h->state == UNSBI_HTTP_STATUS && h->digits == 0 && size >= sizeof usual - 1 &&
+    if (h->state == UNSBI_HTTP_STATUS && h->length == 0 && size >= sizeof usual - 1 &&
         memcmp(data, usual, sizeof usual - 1) == 0) {
-        h->digits = sizeof usual - 1;
         h->status = 200;
-        h->state = UNSBI_HTTP_REASON;
-        i = sizeof usual - 1;
+        h->state = UNSBI_HTTP_TEXT;
+        i = h->length = sizeof usual - 1;
     }
-    if (h->state >= UNSBI_HTTP_REASON) {
+    if (h->state == UNSBI_HTTP_TEXT && h->field >= UNSBI_FIELD_NONE) {
         i += unsbi_text_run(data + i, size - i);
         if (!in_head || size - i < 2 || data[i] != '\r' || data[i + 1] != '\n')
             return i;
@@ -4083,6 +4043,19 @@ static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
     return i;
 }
 #endif
+
+/* The response is complete. */
+static bool unsbi_http_is_over(const unsb_http *h)
+{
+    return h->state == UNSBI_HTTP_LENGTH_DATA && h->remaining == 0;
+}
+
+/* The next byte is one of the body. */
+static bool unsbi_http_in_data(const unsb_http *h)
+{
+    return h->state == UNSBI_HTTP_CLOSE_DATA ||
+           (h->state >= UNSBI_HTTP_CHUNK_DATA && h->remaining != 0);
+}
 
 UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size_t *used,
                             size_t *body)
@@ -4096,12 +4069,20 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
         *used = i;
         if (http->error != 0)
             return http->error;
-        if (http->state == UNSBI_HTTP_OVER)
+        if (unsbi_http_is_over(http))
             return UNSB_OK;
         if (i == size)
             return UNSB_PENDING;
-        if (http->state >= UNSBI_HTTP_CHUNK_DATA)
-            break;
+        if (unsbi_http_in_data(http)) {
+            n = size - i;
+            if (http->state != UNSBI_HTTP_CLOSE_DATA) {
+                n = n < http->remaining ? n : (size_t)http->remaining;
+                http->remaining -= (unsb_size)n;
+            }
+            *body = n;
+            size = i += n; /* what is left is for another call */
+            continue;
+        }
 #if !UNSB_SMALL
         n = unsbi_min(size - i, (size_t)UNSB_HTTP_HEAD_LIMIT - http->head_size);
         n = unsbi_http_skip(http, p + i, n);
@@ -4115,29 +4096,17 @@ UNSB_API int unsb_http_feed(unsb_http *http, const char *data, size_t size, size
             http->head_size++;
             rc = unsbi_http_byte(http, p[i++]);
         }
-        http->error = (int16_t)(rc < 0 ? rc : 0);
+        if (rc < 0)
+            http->error = rc;
     }
-    n = size - i;
-    if (http->state != UNSBI_HTTP_CLOSE_DATA) {
-        if (n > http->remaining)
-            n = (size_t)http->remaining;
-        http->remaining -= (unsb_size)n;
-        if (http->remaining == 0)
-            http->state = http->state == UNSBI_HTTP_CHUNK_DATA ? UNSBI_HTTP_CHUNK_END_CR
-                                                               : UNSBI_HTTP_OVER;
-    }
-    *used = i + n;
-    *body = n;
-    return http->state == UNSBI_HTTP_OVER ? UNSB_OK : UNSB_PENDING;
 }
 
 UNSB_API int unsb_http_end(const unsb_http *http)
 {
     if (http->error != 0)
         return http->error;
-    return http->state == UNSBI_HTTP_OVER || http->state == UNSBI_HTTP_CLOSE_DATA
-               ? UNSB_OK
-               : UNSB_E_TRUNCATED;
+    return http->state >= UNSBI_HTTP_LENGTH_DATA && http->remaining == 0 ? UNSB_OK
+                                                                         : UNSB_E_TRUNCATED;
 }
 
 /* ======================================================================

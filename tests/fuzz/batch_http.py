@@ -20,7 +20,7 @@ FAULTS = {
     "upgrade": "101, but nothing was offered to switch to (RFC 9110 section 7.8)",
     "chunk": "a chunk-size line or the end of a chunk that is malformed (RFC 9112 section 7.1)",
     "trailer": "NUL or a lone LF behind the last chunk (RFC 9112 section 2.2)",
-    "size": "a size of more than 64 bits (RFC 9110 section 8.6, RFC 9112 section 7.1)",
+    "size": "a size of more than 64 bits, or 20 digits (RFC 9110 section 8.6, RFC 9112 section 7.1)",
     "head size": "a head or chunk-size line beyond the limit (RFC 9110 section 5.4)",
 }
 # ---- what is taken, though others refuse it or read it otherwise ----
@@ -57,7 +57,7 @@ PYTHON = {"empty lines": "-", "fold": "-+", "odd bytes": "-+", "length list": "+
           "coding list": "+", "interim": "-+", "no content": "-+", "many fields": "-"}
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-STATUS = re.compile(rb"HTTP/1\.(\d) ([1-9]\d\d)(?=[ \r]|$)(.*)", re.DOTALL)
+STATUS = re.compile(rb"HTTP/1\.(\d) (\d\d\d)(?=[ \r]|$)(.*)", re.DOTALL)
 CHUNK = re.compile(rb"([0-9A-Fa-f]+)([ \t]*)(;[^\0-\x08\n-\x1f]*)?\r", re.DOTALL)
 MATTERS = (b"content-length", b"transfer-encoding", b"connection", b"retry-after")
 
@@ -109,6 +109,8 @@ class Response:
                 raise Fault("head size")
             if self.status >= 200:
                 break
+            if self.status < 100:
+                raise Fault("status line")
             if self.status == 101:
                 raise Fault("upgrade")
             if self.status != 100:
@@ -147,9 +149,9 @@ class Response:
         return self.data[self.at - size:self.at]
 
     def read_head(self):
-        while self.data[self.at:self.at + 1] in (b"\r", b"\n"):
+        while empty := re.match(rb"\r?\n", self.data[self.at:self.at + 2]):
             self.liberties.add("empty lines")
-            self.at += 1
+            self.at += empty.end()
         begin = self.at
         try:
             line = self.head_line("status line")
@@ -179,7 +181,8 @@ class Response:
                 raise Fault("bare CR")
             if not fold and self.data[begin:begin + 1] not in (b"\r", b"\n"):
                 match = TOKEN.match(self.data, begin)
-                if not match or self.data[match.end():match.end() + 1] not in (b":", b""):
+                after = match and self.data[match.end():match.end() + 2]
+                if not match or (after[:1] != b":" and after not in (b"", b"\r")):
                     raise Fault("name")
             line = self.head_line("value")
             if not line and not fold:
@@ -212,7 +215,7 @@ class Response:
             for part in parts:
                 if not re.fullmatch(rb"[0-9]+", part):
                     raise Fault("length")
-                if int(part) >= 1 << 64:
+                if int(part) >= 1 << 64 or len(part) > 20:
                     raise Fault("size")
                 if self.length not in (None, int(part)):
                     raise Fault("length")
@@ -232,8 +235,11 @@ class Response:
             if parts[1:] or re.search(rb"[^ ,a-zA-Z-]", value):
                 self.liberties.add("connection")
         elif name == b"retry-after": # RFC 9110 section 10.2.3; a date, or what is neither: 0
-            value = value.strip(b" \t")
+            value = parts[-1]
             self.retry = min(int(value), 0xFFFFFFFF) if re.fullmatch(rb"[0-9]+", value) else 0
+            digits = re.match(rb"[0-9]*", value)[0]
+            if len(digits) > 20 or (digits and int(digits) >= 1 << 64): # whatever comes after it
+                self.retry = 0xFFFFFFFF
         elif name == b"proxy-connection":
             self.liberties.add("connection")
 
@@ -264,13 +270,10 @@ class Response:
             self.liberties.add("trailers")
 
     def chunk_line(self):
-        rest = self.data[self.at:self.at + 1]
-        if rest and not re.match(rb"[0-9A-Fa-f]", rest):
-            raise Fault("chunk")
         line = self.line()
         match = CHUNK.fullmatch(line)
         digits = re.match(rb"[0-9A-Fa-f]*", line)[0]
-        if digits and int(digits, 16) >= 1 << 64:
+        if digits and (int(digits, 16) >= 1 << 64 or len(digits) > 20):
             raise Fault("size")
         if not match:
             raise Fault("chunk")

@@ -4,8 +4,8 @@
  * state. What is said of the function's results is what http.c proves of the real one, in pieces of
  * one byte.
  *
- * Of the state, unsb_http_feed() itself knows `state`, `error`, `head_size` and `remaining`. All
- * else stands here for in one number, as the function alone looks at it. */
+ * Of the state, unsb_http_feed() itself knows `state`, `error`, `head_size` and `remaining`. For all
+ * else one number stands here, as the function alone looks at it: `retry_after_s`. */
 #define UNSBI_PROOF(name) any_##name
 #include <stdint.h>
 struct unsb_http;
@@ -13,18 +13,16 @@ static int any_http_byte(struct unsb_http *h, uint8_t c);
 #include "proof.h"
 #include "pieces.h"
 
-uint8_t __CPROVER_uninterpreted_state(uint8_t, uint16_t, uint64_t, uint64_t, uint8_t);
-uint16_t __CPROVER_uninterpreted_head_size(uint8_t, uint16_t, uint64_t, uint64_t, uint8_t);
-uint64_t __CPROVER_uninterpreted_remaining(uint8_t, uint16_t, uint64_t, uint64_t, uint8_t);
-uint64_t __CPROVER_uninterpreted_rest(uint8_t, uint16_t, uint64_t, uint64_t, uint8_t);
-int16_t __CPROVER_uninterpreted_rc(uint8_t, uint16_t, uint64_t, uint64_t, uint8_t);
+uint8_t __CPROVER_uninterpreted_state(uint8_t, uint16_t, uint64_t, uint32_t, uint8_t);
+uint16_t __CPROVER_uninterpreted_head_size(uint8_t, uint16_t, uint64_t, uint32_t, uint8_t);
+uint64_t __CPROVER_uninterpreted_remaining(uint8_t, uint16_t, uint64_t, uint32_t, uint8_t);
+uint32_t __CPROVER_uninterpreted_rest(uint8_t, uint16_t, uint64_t, uint32_t, uint8_t);
+int16_t __CPROVER_uninterpreted_rc(uint8_t, uint16_t, uint64_t, uint32_t, uint8_t);
 
-/* What http.c's invariant says of states in which bytes are counted. */
-static bool counts(const unsb_http *h)
+/* What http.c's invariant says of these. */
+static bool holds(const unsb_http *h)
 {
-    return h->state <= UNSBI_HTTP_OVER &&
-           (h->remaining != 0 ||
-            (h->state != UNSBI_HTTP_CHUNK_DATA && h->state != UNSBI_HTTP_LENGTH_DATA));
+    return h->state <= UNSBI_HTTP_CLOSE_DATA;
 }
 
 static int any_http_byte(unsb_http *h, uint8_t c)
@@ -33,13 +31,13 @@ static int any_http_byte(unsb_http *h, uint8_t c)
     int rc;
 
 #define ANY(what) \
-    __CPROVER_uninterpreted_##what(was.state, was.head_size, was.remaining, was.number, c)
+    __CPROVER_uninterpreted_##what(was.state, was.head_size, was.remaining, was.retry_after_s, c)
     h->state = ANY(state);
     h->head_size = ANY(head_size);
     h->remaining = ANY(remaining);
-    h->number = ANY(rest);
+    h->retry_after_s = ANY(rest);
     rc = ANY(rc);
-    given(counts(h));
+    given(holds(h));
     given(rc == UNSB_PENDING || (rc < 0 && rc > -1000));
     return rc;
 }
@@ -47,15 +45,15 @@ static int any_http_byte(unsb_http *h, uint8_t c)
 static bool same(const unsb_http *h, const unsb_http *g)
 {
     return h->state == g->state && h->error == g->error && h->head_size == g->head_size &&
-           h->remaining == g->remaining && h->number == g->number;
+           h->remaining == g->remaining && h->retry_after_s == g->retry_after_s;
 }
 
 /* What unsb_http_feed() does not touch. */
 static bool same_rest(const unsb_http *h, const unsb_http *g)
 {
     return h->status == g->status && h->flags == g->flags && h->field == g->field &&
-           h->digits == g->digits && *(const uint8_t *)&h->spaced == *(const uint8_t *)&g->spaced &&
-           h->length == g->length && h->retry_after_s == g->retry_after_s &&
+           h->length == g->length && h->spaced == g->spaced &&
+           *(const uint8_t *)&h->cr == *(const uint8_t *)&g->cr &&
            memcmp(h->token, g->token, sizeof h->token) == 0;
 }
 
@@ -64,7 +62,7 @@ void cut_http(void)
 {
     unsb_http h, g, was;
 
-    given(counts(&h));
+    given(holds(&h));
     given(h.error == 0);
     was = g = h;
     feed_both(&h, &g);

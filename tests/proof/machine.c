@@ -167,8 +167,8 @@ static bool http_holds(const unsb_http *h)
 {
     bool body = (h->flags & UNSB_HTTP_BODY) != 0;
 
-    return h->state <= UNSBI_HTTP_OVER && h->status <= 999 && (!body || h->status >= 200) &&
-           (h->state != UNSBI_HTTP_OVER || body) &&
+    return h->state <= UNSBI_HTTP_CLOSE_DATA && h->status <= 999 && (!body || h->status >= 200) &&
+           (!unsbi_http_is_over(h) || body) &&
            (h->error == 0 || (h->error <= UNSB_E_HTTP && h->error >= UNSB_E_RESPONSE_SIZE));
 }
 
@@ -183,9 +183,9 @@ static int any_feed(unsb_http *h, char *data, size_t size, size_t *used, size_t 
     given(http_holds(h));
     given(*used <= size && *body <= *used);
     given(*body == 0 || (h->flags & UNSB_HTTP_BODY) != 0);
-    given(!had || (h->status == was.status && ((h->flags ^ was.flags) & ~UNSB_HTTP_CLOSE) == 0));
+    given(!had || (h->status == was.status && h->flags == was.flags));
     given((h->error == 0) == (rc >= 0) && (rc >= 0 || rc == h->error));
-    given(rc < 0 || rc == (h->state == UNSBI_HTTP_OVER ? UNSB_OK : UNSB_PENDING));
+    given(rc < 0 || rc == (unsbi_http_is_over(h) ? UNSB_OK : UNSB_PENDING));
     given(was.error == 0 || rc == was.error);
     given(rc != UNSB_PENDING || size == 0 || *used != 0);
     if ((h->flags & UNSB_HTTP_BODY) != 0 && (h->status == 429 || h->status == 503))

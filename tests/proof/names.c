@@ -1,4 +1,4 @@
-/* What the proofs of events and values rely on: a name that is looked up, and a result that is
+/* What the proofs of HTTP, events and values rely on: a name that is looked up, and a result that is
  * cleared. */
 #include "proof.h"
 
@@ -36,6 +36,8 @@ void names_find(void)
      * (C99 6.4.4.4) */
     find("\5false\1" "0\4true\1" "1", 4, 0x20);
     find("\5error", 1, 0);
+    find(unsbi_http_fields, UNSBI_FIELD_TRANSFER_ENCODING + 1, 0x20);
+    find(unsbi_http_tokens, UNSBI_TOKEN_KEEP_ALIVE + 1, 0x20);
 }
 
 void names_clear(void)

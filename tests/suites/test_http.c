@@ -197,8 +197,10 @@ static const vector framing[] = {
     WHOLE(OK_LINE "Content-Length: 0\r\n\r\n", 200, LENGTH, ""),
     WHOLE(OK_LINE "content-length:5\r\n\r\nhello", 200, LENGTH, "hello"),
     WHOLE(OK_LINE "CONTENT-LENGTH: \t 5 \t\r\n\r\nhello", 200, LENGTH, "hello"),
-    WHOLE(OK_LINE "cOnTeNt-LeNgTh: 00000000000000000000000000005\r\n\r\nhello", 200, LENGTH,
-          "hello"),
+    WHOLE(OK_LINE "cOnTeNt-LeNgTh: 00000000000000000005\r\n\r\nhello", 200, LENGTH, "hello"),
+    WHOLE(OK_LINE "Content-Length:                          5                          \r\n"
+                  "\r\nhello",
+          200, LENGTH, "hello"),
     WHOLE(OK_LINE "Server: x\r\nContent-Length: 4\r\nDate: now\r\n\r\n\0\r\n\xFF", 200, LENGTH,
           "\0\r\n\xFF"),
     WHOLE(OK_LINE "Content-Length: 17\r\n\r\nHTTP/1.1 200 OK\r\n", 200, LENGTH,
@@ -229,6 +231,11 @@ static const vector framing[] = {
     TOO_LARGE(OK_LINE "Content-Length: 36893488147419103232\r\n\r\n"),
     TOO_LARGE(OK_LINE "Content-Length: 99999999999999999999\r\n\r\n"),
     TOO_LARGE(OK_LINE "Content-Length: 1000000000000000000000000000000000000000\r\n\r\n"),
+    /* one that has too many digits, whatever they are */
+    TOO_LARGE(OK_LINE "Content-Length: 000000000000000000005\r\n\r\n"),
+    TOO_LARGE(OK_LINE "Content-Length: 0000000000000000000000000000000000000005\r\n\r\n"),
+    WRONG(OK_LINE "Content-Length: 0000000000000000000x\r\n\r\n"),
+    WRONG(OK_LINE "Content-Length: 00000000000000000000x\r\n\r\n"),
 };
 
 static void test_framing(void **unused)
@@ -250,8 +257,8 @@ static const vector chunks[] = {
     WHOLE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n1a\r\nabcdefghijklmnopqrstuvwxyz\r\n"
                   "1A\r\nABCDEFGHIJKLMNOPQRSTUVWXYZ\r\n0\r\n\r\n",
           200, CHUNKED, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"),
-    WHOLE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n00000000000000000000000005\r\nhello\r\n"
-                  "00000\r\n\r\n",
+    WHOLE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n00000000000000000005\r\nhello\r\n"
+                  "00000000\r\n\r\n",
           200, CHUNKED, "hello"),
     WHOLE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n5;a\r\nhello\r\n0;b=c\r\n\r\n", 200, CHUNKED,
           "hello"),
@@ -313,6 +320,8 @@ static const vector chunks[] = {
     TOO_LARGE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\n"),
     TOO_LARGE(OK_LINE "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"),
     TOO_LARGE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n00100000000000000005\r\n"),
+    TOO_LARGE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n000000000000000000005\r\nhello\r\n"),
+    TOO_LARGE(OK_LINE "Transfer-Encoding: chunked\r\n\r\n000000000000000000000000;a\r\n\r\n"),
 };
 
 static void test_chunks(void **unused)
@@ -539,8 +548,8 @@ static const vector status_lines[] = {
     WHOLE("HTTP/1.9 200 OK\r\n" NO_BODY, 200, LENGTH, ""),
     WHOLE("HTTP/1.0 200 OK\r\n" NO_BODY, 200, LENGTH | CLOSE | HTTP_1_0, ""),
 
-    WRONG("HTTP/1.1 099 x\r\n"),
-    WRONG("HTTP/1.1 000 x\r\n"),
+    WRONG("HTTP/1.1 099 x\r\n\r\n"),
+    WRONG("HTTP/1.1 000\r\n" NO_BODY),
     WRONG("HTTP/1.1 1000 x\r\n"),
     WRONG("HTTP/1.1 2000\r\n"),
     WRONG("HTTP/1.1 20\r\n"),
@@ -722,7 +731,7 @@ static const vector retries[] = {
     RETRY_AFTER("Retry-After: 120\r\n", 120),
     RETRY_AFTER("retry-after:0\r\n", 0),
     RETRY_AFTER("Retry-After: 120 \t\r\n", 120),
-    RETRY_AFTER("Retry-After:\t 00000000000000000000000000000000120\r\n", 120),
+    RETRY_AFTER("Retry-After:\t 00000000000000000120\r\n", 120),
     RETRY_AFTER("Retry-After: 4294967294\r\n", 4294967294u),
     RETRY_AFTER("Retry-After: 4294967295\r\n", UINT32_MAX),
     RETRY_AFTER("Retry-After: 4294967296\r\n", UINT32_MAX),
@@ -738,7 +747,11 @@ static const vector retries[] = {
     RETRY_AFTER("Retry-After: 1.5\r\n", 0),
     RETRY_AFTER("Retry-After: 5s\r\n", 0),
     RETRY_AFTER("Retry-After: 5 5\r\n", 0),
-    RETRY_AFTER("Retry-After: 5,5\r\n", 0),
+    RETRY_AFTER("Retry-After: 5, 7\r\n", 7), /* as of several fields, the last one */
+    RETRY_AFTER("Retry-After: 5\r\nRetry-After: 7\r\n", 7),
+    RETRY_AFTER("Retry-After: 5\r\nRetry-After: later\r\n", 0),
+    RETRY_AFTER("Retry-After: Sunday, 06-Nov-94 08:49:37 GMT\r\n", 0),
+    RETRY_AFTER("Retry-After: Sun Nov  6 08:49:37 1994\r\n", 0),
     RETRY_AFTER("Retry-After: soon\r\n", 0),
     RETRY_AFTER("Retry-After:\r\n", 0),
     RETRY_AFTER("Retry-After:\r\n 7\r\n", 7),
