@@ -1187,6 +1187,7 @@ typedef struct unsb_client {
     union {
         struct { /* while the request is measured and sent */
             uint8_t part; /* where its writer stands: see >>request */
+            uint8_t utf8[3];
             uint16_t at;
             size_t item;
             unsb_size offset;
@@ -1795,13 +1796,12 @@ static void unsbi_base64_groups(const uint8_t **in, size_t size, uint8_t **out)
 }
 #endif
 
-/* The last 1 or 2 bytes, given as a number, padded. */
-static void unsbi_base64_tail(uint32_t bits, size_t count, uint8_t *out)
+/* 1 to 3 bytes, given as a number, padded. */
+UNSBI_CALLED void unsbi_base64_group(uint32_t bits, size_t count, uint8_t *out)
 {
-    unsbi_base64_put(bits << (count == 1 ? 16 : 8), out);
-    out[3] = '=';
-    if (count == 1)
-        out[2] = '=';
+    unsbi_base64_put(bits << (24 - 8 * count), out);
+    for (; count < 3; count++)
+        out[count + 1] = '=';
 }
 
 UNSB_API size_t unsb_base64_encode(unsb_base64 *state, const void *data, size_t size, char *out)
@@ -1835,7 +1835,7 @@ UNSB_API size_t unsb_base64_encode_end(unsb_base64 *state, char *out)
 
     if (count == 0)
         return 0;
-    unsbi_base64_tail(state->bits, count, (uint8_t *)out);
+    unsbi_base64_group(state->bits, count, (uint8_t *)out);
     state->count = 0;
     return 4;
 }
@@ -1893,43 +1893,63 @@ UNSB_API int unsb_base64_decode_end(const unsb_base64 *state)
  *           both, hexadecimal or base64
  * ====================================================================== */
 
-/* The most that one unit of input (a byte, a UTF-8 sequence, a base64 group) becomes: four bytes or
- * the escape \u0000, each of their non-alphanumerics percent-encoded. */
-#define UNSBI_UNIT_MAX 12
+/* The most that one unit of input (a byte, a base64 group) becomes: the escape \u0000, its backslash
+ * percent-encoded. */
+#define UNSBI_UNIT_MAX 8
 
 /* Encoding works in place: the input stands at the end of the room that the output has, and nothing
  * unread is overwritten. */
 typedef struct unsbi_encoding {
     const uint8_t *in, *in_end; /* advanced past what was encoded */
     uint8_t *out;
-    bool last; /* in_end is the end of the source */
+#if UNSB_UTF8
+    uint8_t *utf8; /* where a text stands that must be UTF-8: see unsbi_utf8_next() */
+#endif
 } unsbi_encoding;
 
-/* Encodes one unit or more. Returns more than 0, 0: the unit ends beyond the input, or an error. An
- * encoder is named only where it is needed, so that linkers leave the others out. */
+/* Encodes one unit or more. An encoder is named only where it is needed, so that linkers leave the
+ * others out. */
 typedef int unsbi_encoder(unsbi_encoding *e);
 
 /* The least room in which encoding gets anywhere. */
-#define UNSBI_ROOM_MIN (UNSBI_UNIT_MAX + 8)
+#define UNSBI_ROOM_MIN (UNSBI_UNIT_MAX + 4)
 
-/* How much of its input to put to the end of a room of this size: whole base64 groups, a UTF-8
- * sequence at least, and a unit's room before them. */
+/* How much of its input to put to the end of a room of this size: whole base64 groups, and a unit's
+ * room before them. */
 static size_t unsbi_read_size(size_t room)
 {
     return (room - UNSBI_UNIT_MAX) / 4 * 3;
 }
 
+/* Does what was encoded end within a UTF-8 sequence? */
+static bool unsbi_is_cut(const unsbi_encoding *e)
+{
+#if UNSB_UTF8
+    return e->utf8[0] != 0;
+#else
+    (void)e;
+    return false;
+#endif
+}
+
 /* Encodes until the input or the room ends. */
 static int unsbi_encode(unsbi_encoding *e, unsbi_encoder *encoder)
 {
-    int rc = 1;
+    int rc = UNSB_OK;
 
-    while (rc > 0 && e->in < e->in_end && e->in - e->out >= UNSBI_UNIT_MAX)
+    while (rc == UNSB_OK && e->in < e->in_end && e->in - e->out >= UNSBI_UNIT_MAX)
         rc = encoder(e);
-    return rc < 0 ? rc : UNSB_OK;
+    return rc;
 }
 
-static const char unsbi_hex_digits[17] = "0123456789abcdef";
+/* Two digits, in upper case: RFC 3986 section 2.1 asks for it, and JSON does not mind. */
+UNSBI_CALLED void unsbi_put_hex(uint8_t c, uint8_t *out)
+{
+    size_t i;
+
+    for (i = 2; i-- > 0; c >>= 4)
+        out[i] = (uint8_t)((c & 15) + ((c & 15) < 10 ? '0' : 'A' - 10));
+}
 
 /* Characters and what they are after a backslash. The encoder is not asked for '/'. */
 static const char unsbi_json_named[16] = {'"', '"', '\\', '\\', '/', '/', '\b', 'b',
@@ -1951,57 +1971,44 @@ static int unsbi_json_escape(uint8_t c, uint8_t *out)
     out[1] = unsbi_json_other(c, 0);
     if (out[1] != 0)
         return 2;
-    memcpy(out + 1, "u00", 3);
-    out[4] = (uint8_t)unsbi_hex_digits[c >> 4];
-    out[5] = (uint8_t)unsbi_hex_digits[c & 15];
+    out[1] = 'u';
+    out[2] = out[3] = '0';
+    unsbi_put_hex(c, out + 4);
     return 6;
 }
 
-/* The next character as it stands in a JSON string. Returns its length, 0: it ends beyond the
- * input, or an error. */
+/* The next byte as it stands in a JSON string. Returns its length, or an error. */
 static int unsbi_json_unit(unsbi_encoding *e, uint8_t *unit)
 {
-    const uint8_t *p = e->in;
-    int size = 0;
-#if UNSB_UTF8
-    uint8_t utf8[3] = {0, 0, 0};
-#endif
+    uint8_t c = *e->in++;
 
-    if (*p < 0x20 || *p == '"' || *p == '\\') {
-        size = unsbi_json_escape(*p++, unit);
-    } else {
-#if !UNSB_UTF8
-        unit[size++] = *p++;
-#else
-        do {
-            if (p == e->in_end)
-                return e->last ? UNSB_E_UTF8 : 0;
-            if (!unsbi_utf8_next(utf8, *p))
-                return UNSB_E_UTF8;
-            unit[size++] = *p++;
-        } while (utf8[0] != 0);
+#if UNSB_UTF8
+    if (!unsbi_utf8_next(e->utf8, c))
+        return UNSB_E_UTF8;
 #endif
-    }
-    e->in = p;
-    return size;
+    if (c < 0x20 || c == '"' || c == '\\')
+        return unsbi_json_escape(c, unit);
+    *unit = c;
+    return 1;
 }
 
 static int unsbi_encode_json(unsbi_encoding *e)
 {
     int n;
 #if !UNSB_SMALL
-    size_t run = unsbi_plain_run(e->in, (size_t)(e->in_end - e->in));
+    size_t run = unsbi_is_cut(e) ? 0 : unsbi_plain_run(e->in, (size_t)(e->in_end - e->in));
 
     memmove(e->out, e->in, run);
     e->in += run;
     e->out += run;
-    if (run != 0)
-        return 1;
+    if (e->in == e->in_end)
+        return UNSB_OK; /* else there is as much room as before */
 #endif
     n = unsbi_json_unit(e, e->out);
-    if (n > 0)
-        e->out += n;
-    return n;
+    if (n < 0)
+        return n;
+    e->out += n;
+    return UNSB_OK;
 }
 
 #if UNSB_JOBS || UNSB_RUN
@@ -2015,8 +2022,8 @@ static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)
         *out++ = c;
     } else {
         *out++ = '%';
-        *out++ = (uint8_t)"0123456789ABCDEF"[c >> 4]; /* upper case: section 2.1 */
-        *out++ = (uint8_t)"0123456789ABCDEF"[c & 15];
+        unsbi_put_hex(c, out);
+        out += 2;
     }
     return out;
 }
@@ -2026,7 +2033,7 @@ static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)
 static int unsbi_encode_url(unsbi_encoding *e)
 {
     e->out = unsbi_percent(*e->in++, e->out);
-    return 1;
+    return UNSB_OK;
 }
 #endif
 
@@ -2038,11 +2045,12 @@ static int unsbi_encode_json_url(unsbi_encoding *e)
 
     for (i = 0; i < n; i++)
         e->out = unsbi_percent(unit[i], e->out);
-    return n;
+    return n < 0 ? n : UNSB_OK;
 }
 #endif
 
 #if UNSB_FILES
+/* What is there is whole groups, or the end of all. */
 static int unsbi_encode_base64(unsbi_encoding *e)
 {
     uint32_t bits = 0;
@@ -2054,28 +2062,24 @@ static int unsbi_encode_base64(unsbi_encoding *e)
                                           (size_t)(e->in - e->out - UNSBI_UNIT_MAX + 1) * 3),
                         &e->out);
     if (e->in == e->in_end)
-        return 0;
+        return UNSB_OK;
 #endif
     n = unsbi_min((size_t)(e->in_end - e->in), 3);
-    if (n < 3 && !e->last)
-        return 0;
     for (i = 0; i < n; i++)
         bits = bits << 8 | *e->in++;
-    if (n == 3)
-        unsbi_base64_put(bits, e->out);
-    else
-        unsbi_base64_tail(bits, n, e->out);
+    unsbi_base64_group(bits, n, e->out);
     e->out += 4;
-    return 1;
+    return UNSB_OK;
 }
 #endif
 
 #if UNSB_SIGNING
 static int unsbi_encode_hex(unsbi_encoding *e)
 {
-    *e->out++ = (uint8_t)unsbi_hex_digits[*e->in >> 4];
-    *e->out++ = (uint8_t)unsbi_hex_digits[*e->in++ & 15];
-    return 1;
+    unsbi_put_hex(*e->in++, e->out);
+    *e->out++ |= 0x20; /* which a digit has */
+    *e->out++ |= 0x20;
+    return UNSB_OK;
 }
 #endif
 
@@ -2182,12 +2186,16 @@ static void unsbi_json_quoted(unsb_json_writer *w, const char *text, size_t size
     const uint8_t *in = (const uint8_t *)(size != 0 ? text : "");
     uint8_t piece[48];
     unsbi_encoding e;
+#if UNSB_UTF8
+    uint8_t utf8[3] = {0, 0, 0};
 
+    e.utf8 = utf8;
+#endif
     unsbi_json_put(w, "\"", 1);
     while (size != 0 && w->error == UNSB_OK) {
         size_t run = unsbi_plain_run(in, size), n;
         int rc;
-        if (run >= sizeof piece) {
+        if (run >= sizeof piece && !unsbi_is_cut(&e)) {
             unsbi_json_put(w, (const char *)in, run);
             in += run;
             size -= run;
@@ -2198,13 +2206,14 @@ static void unsbi_json_quoted(unsb_json_writer *w, const char *text, size_t size
         e.in_end = piece + sizeof piece;
         e.in = e.in_end - n;
         memcpy((uint8_t *)e.in, in, n);
-        e.last = n == size;
         rc = unsbi_encode(&e, unsbi_encode_json);
         /* SDCC's Z80 fails to subtract an automatic array's address */
         unsbi_json_put(w, (const char *)piece, sizeof piece - (size_t)(e.in_end - e.out));
         n -= (size_t)(e.in_end - e.in);
         in += n;
         size -= n;
+        if (rc == UNSB_OK && size == 0 && unsbi_is_cut(&e))
+            rc = UNSB_E_UTF8;
         if (rc != UNSB_OK && w->error == UNSB_OK)
             w->error = rc;
     }
@@ -3469,10 +3478,12 @@ static int unsbi_put(unsb_client *client, const unsbi_segment *s)
             size = unsbi_read_size(room);
         if (left < size)
             size = (size_t)left;
+#if UNSB_UTF8
+        e.utf8 = client->v.tx.utf8;
+#endif
         e.out = (uint8_t *)client->config.buffer + client->end;
         e.in_end = e.out + (s->encode != NULL ? room : size);
         e.in = e.in_end - size;
-        e.last = size == left;
         rc = unsbi_source_read(&s->source, client->v.tx.offset, (uint8_t *)e.in, size);
         if (rc == UNSB_OK && s->encode != NULL)
             rc = unsbi_encode(&e, s->encode);
@@ -3483,6 +3494,10 @@ static int unsbi_put(unsb_client *client, const unsbi_segment *s)
         if (rc != UNSB_OK)
             return rc;
     }
+#if UNSB_UTF8
+    if (client->v.tx.utf8[0] != 0)
+        return UNSB_E_UTF8;
+#endif
     return UNSB_OK;
 }
 
