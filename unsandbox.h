@@ -1185,12 +1185,12 @@ typedef struct unsb_client {
     bool known;       /* the job was there, or the service failed: should it be gone, it is lost */
     uint16_t ttl_s;   /* how long the program may run */
     union {
-        struct { /* while the request is measured and sent */
-            uint8_t part; /* where its writer stands: see >>request */
-            uint8_t utf8[3];
-            uint16_t at;
-            size_t item;
+        struct { /* while the request is measured and sent: where its writer stands */
             unsb_size offset;
+            uint16_t at;
+            uint8_t part; /* see >>request */
+            uint8_t utf8[3];
+            size_t item;
             unsb_size body_size, counted;
         } tx;
         struct { /* while the response is read: see >>result */
@@ -1413,6 +1413,14 @@ static bool unsbi_is_same(const char *a, const char *b)
     while (*a == *b && *a != '\0')
         a++, b++;
     return *a == *b;
+}
+
+/* Where a character first stands in a text, or the text's end. */
+UNSBI_CALLED const char *unsbi_seek(const char *text, char c)
+{
+    while (*text != '\0' && *text != c)
+        text++;
+    return text;
 }
 
 /* Stores that the compiler may not leave out, however dead the memory seems. */
@@ -1918,7 +1926,7 @@ typedef int unsbi_encoder(unsbi_encoding *e);
  * room before them. */
 static size_t unsbi_read_size(size_t room)
 {
-    return (room - UNSBI_UNIT_MAX) / 4 * 3;
+    return room < UNSBI_ROOM_MIN ? 0 : (room - UNSBI_UNIT_MAX) / 4 * 3;
 }
 
 /* Does what was encoded end within a UTF-8 sequence? */
@@ -3070,16 +3078,18 @@ UNSBI_CALLED void unsbi_hmac_end(uint32_t hash[24], const char *key, uint8_t *sc
  *            is and goes on where it stopped.
  *
  * A request is four templates, one after the other: a beginning, the target
- * with its query, the rest of the head, the body. A template is literal text
- * with fields in it, \0 and a letter, whose texts come from the caller's
- * structs; \0 and nothing more ends it. So strlen() finds where a text ends.
+ * with its query, the rest of the head, the body; and four before, of what is
+ * measured, and signed. A template is literal text with fields in it, \0 and a
+ * letter, whose texts come from the caller's structs; \0 and nothing more ends
+ * it. So strlen() finds where a text ends.
  *
  *     \0( f ... \0)    what stands between, only where field f is not empty
  *     \0[ ... \0] f    repeated for each item of a list (there is one at least);
  *                      field f is empty behind the last
  *
- * So the state is small: which template, where in it, which item of a list, and
- * how much of the field that was cut is used.
+ * \0) and \0[ only mark a place: as fields, they are empty. Literal text is
+ * written as a field's is. So the state is small: which template, where in it,
+ * which item of a list, and how much of the field or text that was cut is used.
  * ====================================================================== */
 
 /* unsb_client.state: see >>machine */
@@ -3125,7 +3135,8 @@ typedef struct unsbi_op {
     const char *method;       /* NULL: unsb_call has it, with the content type */
     const char *content_type; /* NULL: there is no body, not even an empty one */
     const char *target, *body; /* templates */
-    /* The field of a capital letter in them: returns its text, or stores its source (then NULL) */
+    /* The field of a capital letter in them: returns its text; or NULL, and it is what it has stored
+     * as the source, or empty */
     const char *(*field)(const unsb_client *client, unsbi_segment *s, char code);
     const struct unsbi_fields *fields; /* of the response; NULL: only those of a refusal matter */
     void (*again)(unsb_client *client, int rc); /* what follows a poll: unsbi_wait_again() */
@@ -3163,7 +3174,7 @@ static const char *unsbi_content_type(const unsb_client *client)
     return client->op->content_type;
 }
 
-static const char *unsbi_digits(unsbi_segment *s, unsb_size value)
+UNSBI_CALLED const char *unsbi_digits(unsbi_segment *s, unsb_size value)
 {
     s->digits[sizeof s->digits - 1] = '\0';
     return unsbi_decimal(value, s->digits + sizeof s->digits - 1);
@@ -3190,64 +3201,48 @@ static const char unsbi_head_template[] =
 static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s, char code)
 {
     const unsb_config *config = &client->config;
-    const char *text = "";
 
     switch (code) {
     case 'm':
         return unsbi_method(client);
     case 'i': /* is the host an IPv6 address? */
-        for (text = config->host; *text != '\0' && *text != ':';)
-            text++;
-        break;
+        return unsbi_seek(config->host, ':');
     case 'h': /* RFC 6874 section 4: without the zone of an address */
-        for (text = config->host; *text != '\0' && *text != '%';)
-            text++;
-        unsbi_set_source(&s->source, config->host, (unsb_size)(text - config->host));
+        s->source.data = config->host;
+        s->source.size = (unsb_size)(unsbi_seek(config->host, '%') - config->host);
         return NULL;
     case 'p':
-        if (config->port != 443)
-            text = unsbi_digits(s, config->port);
-        break;
+        return config->port != 443 ? unsbi_digits(s, config->port) : NULL;
     case 'k':
         return config->api_key;
 #if UNSB_SIGNING
     case 's':
-        if (config->secret_key != NULL)
-            text = "s"; /* anything but empty: it is not written */
-        break;
+        return config->secret_key; /* it is not written */
     case 't':
         return unsbi_digits(s, client->u.tx.unix_time);
     case 'g':
-        unsbi_set_source(&s->source, client->u.tx.hash, 32);
+        s->source.data = client->u.tx.hash;
+        s->source.size = 32;
         s->encode = unsbi_encode_hex;
         return NULL;
 #endif
     case 'y':
-        if (unsbi_content_type(client) != NULL)
-            text = unsbi_content_type(client);
-        break;
+        return unsbi_content_type(client);
     case 'n':
-        if (unsbi_content_type(client) != NULL)
-            text = unsbi_digits(s, client->v.tx.body_size);
-        break;
+        return unsbi_content_type(client) != NULL ? unsbi_digits(s, client->v.tx.body_size) : NULL;
 #if UNSB_REQUEST
     case 'f': /* the caller's own */
-        if (client->op->method == NULL)
-            text = client->op->field(client, s, 'F');
-        break;
+        return client->op->method == NULL ? client->op->field(client, s, 'F') : NULL;
     case 'v':
         return client->op->field(client, s, 'G');
 #endif
 #if UNSB_KEEP_ALIVE
     case 'c':
-        if (config->no_keep_alive)
-            text = "close";
-        break;
+        return config->no_keep_alive ? "close" : NULL;
 #endif
-    default:
-        break;
+    default: /* a mark */
+        return NULL;
     }
-    return text;
 }
 
 /* The body of POST /execute and /execute/async. */
@@ -3258,7 +3253,7 @@ static const char unsbi_execute_template[] =
     "\0(M,\"network_mode\":\"\0M\"\0)\0(T,\"ttl\":\0T\0)\0(U,\"vcpu\":\0U\0)\0(X,\0X\0)"
 #endif
 #if UNSB_ARTIFACTS
-    "\0(A,\"return_artifact\":\0A\0)\0(W,\"return_wasm_artifact\":\0W\0)"
+    "\0(A,\"return_artifact\":true\0)\0(W,\"return_wasm_artifact\":true\0)"
 #endif
 #if UNSB_FILES
     "\0(F,\"input_files\":[\0[\0S{\0(G\"filename\":\"\0G\",\0)\"content\":\"\0D\"}\0]F]\0)"
@@ -3271,65 +3266,70 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
 #if UNSB_SETTINGS || UNSB_FILES
     size_t item = client->v.tx.item;
 #endif
+    unsigned number = 0;
 
+    s->encode = unsbi_encode_json; /* which leaves words and numbers as they are */
     switch (code) {
     case 'L':
-        s->encode = unsbi_encode_json;
         return program->language;
     case 'C':
-        s->encode = unsbi_encode_json;
         s->source = program->code;
         return NULL;
 #if UNSB_SETTINGS || UNSB_FILES
     case 'S': /* between the items of a list */
-        return item != 0 ? "," : "";
+        return item != 0 ? "," : NULL;
 #endif
 #if UNSB_SETTINGS
     case 'E':
-        return item < program->env_count ? "E" : "";
+        number = item < program->env_count;
+        break;
     case 'N':
-        s->encode = unsbi_encode_json;
         return program->env[item].name;
     case 'V':
-        s->encode = unsbi_encode_json;
         return program->env[item].value;
     case 'M':
         if (program->network == UNSB_NETWORK_DEFAULT)
-            return "";
+            return NULL;
         return program->network == UNSB_NETWORK_ZEROTRUST ? "zerotrust" : "semitrusted";
     case 'T':
-        return program->ttl_s != 0 ? unsbi_digits(s, program->ttl_s) : "";
+        number = program->ttl_s;
+        break;
     case 'U':
-        return program->vcpu > 1 ? unsbi_digits(s, program->vcpu) : "";
+        number = program->vcpu > 1 ? program->vcpu : 0;
+        break;
     case 'X':
-        return program->extra != NULL ? program->extra : "";
+        s->encode = NULL;
+        return program->extra;
 #endif
 #if UNSB_ARTIFACTS
     case 'A':
-        return program->return_artifact ? "true" : "";
+        number = program->return_artifact;
+        break;
     case 'W':
-        return program->return_wasm_artifact ? "true" : "";
+        number = program->return_wasm_artifact;
+        break;
 #endif
 #if UNSB_FILES
     case 'F':
-        return item < program->file_count ? "F" : "";
+        number = item < program->file_count;
+        break;
     case 'G':
-        s->encode = unsbi_encode_json;
-        return program->files[item].name != NULL ? program->files[item].name : "";
+        return program->files[item].name;
     case 'D':
         s->encode = unsbi_encode_base64;
         s->source = program->files[item].source;
         return NULL;
 #endif
     default:
-        return "";
+        break;
     }
+    return number != 0 ? unsbi_digits(s, number) : NULL;
 }
 
 #if UNSB_RUN
 /* The query of POST /run and /run/async. */
 #if UNSB_ARTIFACTS
-#define UNSBI_RUN_ARTIFACTS "\0(A\0Ireturn_artifact=\0A\0)\0(W\0Jreturn_wasm_artifact=\0W\0)"
+#define UNSBI_RUN_ARTIFACTS "\0(A\0Ireturn_artifact=true\0)\0(W\0Jreturn_wasm_artifact=true\0)"
 #else
 #define UNSBI_RUN_ARTIFACTS
 #endif
@@ -3356,8 +3356,7 @@ static const char *unsbi_run_field(const unsb_client *client, unsbi_segment *s, 
         return (given & ((2u << (code - 'H')) - 1)) == 0 ? "?" : "&";
     }
     text = unsbi_program_field(client, s, code);
-    if (code == 'N' || code == 'V' || code == 'S')
-        s->encode = unsbi_encode_json_url;
+    s->encode = unsbi_encode_json_url;
     return text;
 }
 #endif
@@ -3381,7 +3380,7 @@ static const char *unsbi_call_field(const unsb_client *client, unsbi_segment *s,
     case 'P':
         return call->path;
     case 'F':
-        return item < call->header_count ? call->headers[item].name : "";
+        return item < call->header_count ? call->headers[item].name : NULL;
     case 'G':
         return call->headers[item].value;
     default: /* 'B' */
@@ -3391,33 +3390,32 @@ static const char *unsbi_call_field(const unsb_client *client, unsbi_segment *s,
 }
 #endif
 
-enum { UNSBI_START, UNSBI_TARGET, UNSBI_HEAD, UNSBI_BODY, UNSBI_ALL_WRITTEN }; /* v.tx.part */
+/* v.tx.part: four templates to measure and sign, "timestamp:METHOD:target:" and the body (or no more
+ * than what must be checked, if there is no secret), and four to send */
+enum { UNSBI_TARGET = 1, UNSBI_BODY = 3, UNSBI_PARTS = 4, UNSBI_ALL_WRITTEN = 8 };
 
 /* Small templates have names, too: a literal with \0 within is linked wherever any other is. */
 static const char unsbi_empty_template[] = "\0";
 static const char unsbi_start_template[] = "\0m \0";
 #if UNSB_SIGNING
-static const char unsbi_signed_template[] = "\0t:\0m:\0";
-static const char unsbi_colon_template[] = ":\0";
+static const char unsbi_signed_template[] = "\0(s\0t:\0m:\0)\0";
+static const char unsbi_colon_template[] = "\0(s:\0)\0";
+#else
+#define unsbi_signed_template unsbi_empty_template
+#define unsbi_colon_template unsbi_empty_template
 #endif
 
-/* The present template of what is sent; or of what is measured, and signed:
- * "timestamp:METHOD:target:" and the body. */
-static const char *unsbi_template(const unsb_client *client, bool measure)
+static const char *unsbi_template(const unsb_client *client)
 {
+    static const char *const own[] = {unsbi_signed_template, unsbi_colon_template,
+                                      unsbi_start_template, unsbi_head_template};
     uint8_t part = client->v.tx.part;
 
-    if (part == UNSBI_BODY)
+    if (part % UNSBI_PARTS == UNSBI_BODY)
         return client->op->body;
-    if (part == UNSBI_TARGET) /* measured for its checks, where it is not signed */
+    if (part % UNSBI_PARTS == UNSBI_TARGET)
         return client->op->target;
-    if (!measure)
-        return part == UNSBI_START ? unsbi_start_template : unsbi_head_template;
-#if UNSB_SIGNING
-    if (client->config.secret_key != NULL)
-        return part == UNSBI_START ? unsbi_signed_template : unsbi_colon_template;
-#endif
-    return unsbi_empty_template;
+    return own[part / 2];
 }
 
 #ifdef UNSB_TRACE
@@ -3426,7 +3424,8 @@ static void unsbi_trace_head(const unsb_client *client, char code, size_t start)
 {
     bool secret = code == 'k' || code == 'g' || code == 'v';
 
-    if (client->end > start && client->v.tx.part < UNSBI_BODY)
+    if (client->end > start && client->v.tx.part >= UNSBI_PARTS &&
+        client->v.tx.part < UNSBI_PARTS + UNSBI_BODY)
         UNSB_TRACE(client, '>', secret ? "***" : client->config.buffer + start,
                    secret ? (size_t)3 : client->end - start);
 }
@@ -3436,10 +3435,14 @@ static void unsbi_find_segment(const unsb_client *client, char code, unsbi_segme
 {
     const char *text;
 
+    unsbi_set_source(&s->source, NULL, 0);
     s->encode = NULL;
-    text = code >= 'a' ? unsbi_head_field(client, s, code) : client->op->field(client, s, code);
-    if (text != NULL)
-        unsbi_set_source(&s->source, text, (unsb_size)strlen(text));
+    text = (uint8_t)(code - 'A') < 26 ? client->op->field(client, s, code)
+                                      : unsbi_head_field(client, s, code);
+    if (text != NULL) {
+        s->source.data = text;
+        s->source.size = (unsb_size)strlen(text);
+    }
 }
 
 /* Reads exactly `size` bytes at `offset`. */
@@ -3450,10 +3453,9 @@ static int unsbi_source_read(const unsb_source *source, unsb_size offset, uint8_
         memcpy(out, (const uint8_t *)source->data + offset, size);
         return UNSB_OK;
     }
-    while (size != 0) {
-        size_t part = unsbi_min(size, UNSBI_INT_MAX);
-        int n = source->read(source->context, offset, out, part);
-        if (n <= 0 || (size_t)n > part)
+    while (size != 0) { /* and no more than the I/O buffer has: INT_MAX */
+        int n = source->read(source->context, offset, out, size);
+        if (n <= 0 || (size_t)n > size)
             return n <= UNSB_E_USER ? n : UNSB_E_SOURCE;
         out += n;
         offset += (unsb_size)n;
@@ -3468,16 +3470,15 @@ static int unsbi_put(unsb_client *client, const unsbi_segment *s)
     unsb_size left;
 
     while ((left = s->source.size - client->v.tx.offset) != 0) {
-        size_t room = client->config.buffer_size - client->end, size = room;
+        size_t room = client->config.buffer_size - client->end;
+        size_t size = s->encode != NULL ? unsbi_read_size(room) : room;
         unsbi_encoding e;
         int rc;
 
-        if (room < (s->encode == NULL ? 1u : UNSBI_ROOM_MIN))
-            return UNSB_PENDING;
-        if (s->encode != NULL)
-            size = unsbi_read_size(room);
         if (left < size)
             size = (size_t)left;
+        if (size == 0)
+            return UNSB_PENDING;
 #if UNSB_UTF8
         e.utf8 = client->v.tx.utf8;
 #endif
@@ -3489,27 +3490,17 @@ static int unsbi_put(unsb_client *client, const unsbi_segment *s)
             rc = unsbi_encode(&e, s->encode);
         else
             e.in = e.out = (uint8_t *)e.in_end;
-        client->v.tx.offset += (unsb_size)(size - (size_t)(e.in_end - e.in));
-        client->end = (size_t)(e.out - (uint8_t *)client->config.buffer);
         if (rc != UNSB_OK)
             return rc;
+        client->v.tx.offset += (unsb_size)(size - (size_t)(e.in_end - e.in));
+        client->end = (size_t)(e.out - (uint8_t *)client->config.buffer);
     }
+    client->v.tx.offset = 0;
 #if UNSB_UTF8
     if (client->v.tx.utf8[0] != 0)
         return UNSB_E_UTF8;
 #endif
     return UNSB_OK;
-}
-
-/* Writes literal text, as far as there is room; *t advances by as much. */
-static int unsbi_put_text(unsb_client *client, const char **t)
-{
-    size_t size = unsbi_min(strlen(*t), client->config.buffer_size - client->end);
-
-    memcpy(client->config.buffer + client->end, *t, size);
-    client->end += size;
-    *t += size;
-    return **t != '\0' ? UNSB_PENDING : UNSB_OK;
 }
 
 /* Behind the \0) of a group that `t` is in. */
@@ -3527,77 +3518,79 @@ static const char *unsbi_group_end(const char *t)
     return t;
 }
 
-/* What stands at a \0: *t advances behind it, or to where it goes on. */
-static int unsbi_put_field(unsb_client *client, const char **t)
+/* Writes literal text, or what stands at a \0: *t advances behind it, or to where it goes on. */
+UNSBI_CALLED int unsbi_put_next(unsb_client *client, const char **t)
 {
-    const char *p = *t;
+    const char *p = *t + 2;
+    char mark = p[-1];
     unsbi_segment s;
-    int rc = UNSB_OK;
+    int rc;
 
-    if (p[1] == ')' || p[1] == '[') {
-        p += 2;
-    } else if (p[1] == '(') {
-        unsbi_find_segment(client, p[2], &s);
-        p = s.source.size != 0 ? p + 3 : unsbi_group_end(p + 3);
-    } else if (p[1] == ']') {
-        client->v.tx.item++;
-        unsbi_find_segment(client, p[2], &s);
-        if (s.source.size != 0) {
-            while (p[0] != '\0' || p[1] != '[')
-                p--;
-        } else {
-            client->v.tx.item = 0;
-            p += 3;
-        }
+    if (p[-2] != '\0') {
+        unsbi_set_source(&s.source, *t, (unsb_size)strlen(*t));
+        s.encode = NULL;
+        p = *t + s.source.size;
+        mark = '\0';
     } else {
-        unsbi_find_segment(client, p[1], &s);
+        if (mark == ']')
+            client->v.tx.item++;
+        if (mark == '(' || mark == ']')
+            p++;
+        unsbi_find_segment(client, p[-1], &s);
+    }
+    if (mark == '(') {
+        if (s.source.size == 0)
+            p = unsbi_group_end(p);
+    } else if (mark != ']') {
         rc = unsbi_put(client, &s);
-        if (rc == UNSB_OK) {
-            client->v.tx.offset = 0;
-            p += 2;
-        }
+        if (rc != UNSB_OK)
+            return rc;
+    } else if (s.source.size != 0) {
+        while (p[0] != '\0' || p[1] != '[')
+            p--;
+    } else {
+        client->v.tx.item = 0;
     }
     *t = p;
-    return rc;
+    return UNSB_OK;
 }
 
-/* Fills the I/O buffer from client->end on: with what is measured and signed, or with what is sent.
- * Returns UNSB_PENDING while there is more. */
-static int unsbi_fill(unsb_client *client, bool measure)
+/* Fills the I/O buffer from client->end on: with what is measured and signed, then with what is
+ * sent. Returns UNSB_PENDING while there is more. */
+static int unsbi_fill(unsb_client *client)
 {
-    size_t start = client->end; /* of the body */
     int rc = UNSB_OK;
-    unsb_size body;
 
     while (rc == UNSB_OK && client->v.tx.part != UNSBI_ALL_WRITTEN) {
-        const char *base = unsbi_template(client, measure), *t = base + client->v.tx.at;
+        const char *base = unsbi_template(client), *t = base + client->v.tx.at;
+        size_t start = client->end;
 
         while (rc == UNSB_OK && (t[0] != '\0' || t[1] != '\0')) {
 #ifdef UNSB_TRACE
             size_t began = client->end;
             char code = t[0] == '\0' ? t[1] : '\0';
 #endif
-            rc = t[0] == '\0' ? unsbi_put_field(client, &t) : unsbi_put_text(client, &t);
+            rc = unsbi_put_next(client, &t);
 #ifdef UNSB_TRACE
-            if (!measure)
-                unsbi_trace_head(client, code, began);
+            unsbi_trace_head(client, code, began);
 #endif
         }
         client->v.tx.at = (uint16_t)(t - base);
+        if (client->v.tx.part % UNSBI_PARTS == UNSBI_BODY) {
+            start = client->end - start;
+            client->v.tx.counted += (unsb_size)start;
+            if (client->v.tx.counted < start)
+                rc = UNSB_E_REQUEST_SIZE;
+        }
         if (rc == UNSB_OK) {
             client->v.tx.at = 0;
-            client->v.tx.part++;
-            if (client->v.tx.part == UNSBI_BODY)
-                start = client->end;
+            if (++client->v.tx.part == UNSBI_PARTS)
+                break;
         }
     }
     if (client->state == UNSBI_IDLE) /* a source has stopped the operation */
         rc = UNSB_E_ABORTED;
-    if (rc < 0)
-        return rc;
-    body = client->v.tx.part >= UNSBI_BODY ? (unsb_size)(client->end - start) : 0;
-    client->v.tx.counted += body;
-    return client->v.tx.counted < body ? UNSB_E_REQUEST_SIZE : rc;
+    return rc;
 }
 
 /* ======================================================================
@@ -5355,7 +5348,7 @@ static void unsbi_response_over(unsb_client *client, bool spare)
 
 static void unsbi_step_measure(unsb_client *client)
 {
-    int rc = unsbi_fill(client, true);
+    int rc = unsbi_fill(client);
 
 #if UNSB_SIGNING
     if (rc >= 0 && client->config.secret_key != NULL) {
@@ -5379,7 +5372,6 @@ static void unsbi_step_measure(unsb_client *client)
         return;
     client->v.tx.body_size = client->v.tx.counted;
     client->v.tx.counted = 0;
-    client->v.tx.part = UNSBI_START;
     unsbi_enter(client, UNSBI_CONNECT);
 }
 
@@ -5527,7 +5519,7 @@ static void unsbi_step_send(unsb_client *client)
 
     if (client->begin == client->end) {
         client->begin = client->end = 0;
-        n = unsbi_fill(client, false);
+        n = unsbi_fill(client);
         /* Is it not what was announced? That must be known before its announced length is sent. */
         if ((n == UNSB_OK && client->v.tx.counted != client->v.tx.body_size) ||
             (n == UNSB_PENDING && client->v.tx.counted >= client->v.tx.body_size &&

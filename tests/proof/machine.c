@@ -12,7 +12,7 @@
 struct unsb_client;
 struct unsb_http;
 struct unsb_json_reader;
-static int any_fill(struct unsb_client *client, bool measure);
+static int any_fill(struct unsb_client *client);
 static int any_feed(struct unsb_http *http, char *data, size_t size, size_t *used, size_t *body);
 static int any_body(struct unsb_client *client, char *data, size_t size);
 static int any_read_end(struct unsb_json_reader *reader);
@@ -141,19 +141,18 @@ static int any_callback(void)
 
 /* ---- what is proved elsewhere ---- */
 
-static int any_fill(unsb_client *c, bool measure)
+static int any_fill(unsb_client *c)
 {
     int rc;
     size_t end;
-    uint8_t part;
+    uint8_t part, last = c->v.tx.part < UNSBI_PARTS ? UNSBI_PARTS : UNSBI_ALL_WRITTEN;
     unsb_size counted;
 
-    (void)measure;
     prove(c->end <= c->config.buffer_size && c->v.tx.part <= UNSBI_ALL_WRITTEN, "a place");
-    given(end >= c->end && end <= c->config.buffer_size && part <= UNSBI_ALL_WRITTEN);
+    given(end >= c->end && end <= c->config.buffer_size && part >= c->v.tx.part && part <= last);
     given(rc == UNSB_OK || rc == UNSB_PENDING || rc == UNSB_E_SOURCE ||
           rc == UNSB_E_REQUEST_SIZE || rc == UNSB_E_UTF8 || rc <= UNSB_E_USER);
-    given((rc == UNSB_OK) == (part == UNSBI_ALL_WRITTEN) || rc < 0);
+    given((rc == UNSB_OK) == (part == last) || rc < 0);
     c->end = end;
     c->v.tx.part = part;
     c->v.tx.counted = counted;
@@ -314,16 +313,16 @@ static bool holds(void)
         return client.error <= UNSB_OK;
     case UNSBI_MEASURE:
         return fresh && (safe() || !taken) && client.begin == 0 &&
-               client.end <= client.config.buffer_size && client.v.tx.part <= UNSBI_ALL_WRITTEN;
+               client.end <= client.config.buffer_size && client.v.tx.part < UNSBI_PARTS;
     case UNSBI_CONNECT:
         return fresh && (safe() || !taken) && client.begin == 0 && client.end == 0 &&
-               client.v.tx.part == UNSBI_START &&
+               client.v.tx.part == UNSBI_PARTS &&
                ((link == CONNECTING) == (on && client.blocked));
     case UNSBI_SEND:
         return link == OPEN && result.http_status == 0 && client.http.status < 200 &&
                (client.http.flags & UNSB_HTTP_BODY) == 0 && (safe() || !taken || sent) &&
                client.begin <= client.end && client.end <= client.config.buffer_size &&
-               client.v.tx.part <= UNSBI_ALL_WRITTEN;
+               client.v.tx.part >= UNSBI_PARTS && client.v.tx.part <= UNSBI_ALL_WRITTEN;
     case UNSBI_RECV:
         return link == OPEN && is_fault(client.v.rx.fault) &&
                (safe() || !taken || (sent && !refused())) &&
