@@ -1423,6 +1423,14 @@ UNSBI_CALLED const char *unsbi_seek(const char *text, char c)
     return text;
 }
 
+#if UNSB_FILES || UNSB_JOBS
+/* Is it no segment of a path: empty, "." or ".." (RFC 3986 section 5.2.4)? */
+UNSBI_CALLED bool unsbi_is_dots(const char *text, size_t size)
+{
+    return size == 0 || (size <= 2 && text[0] == '.' && text[size - 1] == '.');
+}
+#endif
+
 /* Stores that the compiler may not leave out, however dead the memory seems. */
 static void unsbi_wipe(void *memory, size_t size)
 {
@@ -5172,13 +5180,12 @@ static void unsbi_wait_again(unsb_client *client, int rc)
         unsbi_pause(client, unsbi_polite_pause(client, pause));
 }
 
-/* Is it one, and no path but a segment of it (RFC 3986 section 5.2.4)? */
+/* Is it one, and no path but a segment of it? */
 static bool unsbi_is_job_id(const char *id)
 {
     size_t size = strlen(id);
 
-    return size != 0 && size < UNSB_JOB_ID_SIZE &&
-           unsbi_find("\1.\2..", id, size, 0) == UNSBI_NO_WORD;
+    return size < UNSB_JOB_ID_SIZE && !unsbi_is_dots(id, size);
 }
 
 /* The service has made a job of what was to be run at once: it is asked for from now on. */
@@ -5736,55 +5743,63 @@ static bool unsbi_is_host(const char *host)
     return p != host && *p == '\0' && colons != 1;
 }
 
+/* Checks a configuration, and puts in what it leaves to the library. */
+static int unsbi_configure(unsb_config *c)
+{
+    static const uint32_t standard[] = { /* in the order of the time-outs, which follow each other */
+        30000, 60000, UNSB_FOREVER,
+#if UNSB_KEEP_ALIVE
+        118000
+#endif
+    };
+    const unsb_transport_class *t = c->transport.vtable;
+    uint32_t *limit = (uint32_t *)(void *)((char *)c + offsetof(unsb_config, connect_timeout_ms));
+    size_t i;
+
+    if (t == NULL || t->connect == NULL || t->send == NULL || t->recv == NULL ||
+        t->close == NULL || (t->wait == NULL && !c->nonblocking) || c->buffer == NULL)
+        return UNSB_E_ARGUMENT;
+    if (c->buffer_size < UNSB_BUFFER_MIN)
+        return UNSB_E_BUFFER;
+    if (c->secret_key != NULL && !UNSB_SIGNING)
+        return UNSB_E_NO_SIGNING;
+    if (c->api_key == NULL || c->api_key[0] == '\0' ||
+        (c->secret_key != NULL && c->secret_key[0] == '\0'))
+        return UNSB_E_NO_KEY;
+    if ((c->secret_key != NULL && c->unix_time == NULL) ||
+        (c->total_timeout_ms != 0 && c->now_ms == NULL))
+        return UNSB_E_NO_CLOCK;
+    if (!unsbi_is_header_safe(c->api_key, '\x7E'))
+        return UNSB_E_HEADER_BYTE;
+    if (c->host == NULL)
+        c->host = "api.unsandbox.com";
+    if (!unsbi_is_host(c->host))
+        return UNSB_E_HOST;
+    if (c->port == 0)
+        c->port = 443;
+    c->buffer_size = unsbi_min(c->buffer_size, UNSBI_INT_MAX); /* the most a transport is given */
+    for (i = 0; i < sizeof standard / sizeof standard[0]; i++) {
+        if (limit[i] == 0)
+            limit[i] = standard[i];
+        if (limit[i] > UNSB_FOREVER)
+            return UNSB_E_ARGUMENT;
+    }
+    return UNSB_OK;
+}
+
 UNSB_API int unsb_init(unsb_client *client, const unsb_config *config)
 {
-    const unsb_transport_class *t = config->transport.vtable;
-    unsb_config *c = &client->config;
+    int rc;
 
     memset(client, 0, sizeof *client);
-    client->error = UNSB_E_ARGUMENT;
-    if (t == NULL || t->connect == NULL || t->send == NULL || t->recv == NULL ||
-        t->close == NULL || (t->wait == NULL && !config->nonblocking) || config->buffer == NULL ||
-        (config->connect_timeout_ms | config->idle_timeout_ms | config->total_timeout_ms) >
-            UNSB_FOREVER) /* which is all bits but the highest */
-        return UNSB_E_ARGUMENT;
-#if UNSB_KEEP_ALIVE
-    if (config->keep_alive_ms > UNSB_FOREVER)
-        return UNSB_E_ARGUMENT;
-#endif
-    if (config->buffer_size < UNSB_BUFFER_MIN)
-        return UNSB_E_BUFFER;
-    if (config->api_key == NULL || config->api_key[0] == '\0' ||
-        (config->secret_key != NULL && config->secret_key[0] == '\0'))
-        return UNSB_E_NO_KEY;
-    if (config->secret_key != NULL && !UNSB_SIGNING)
-        return UNSB_E_NO_SIGNING;
-    if ((config->secret_key != NULL && config->unix_time == NULL) ||
-        (config->total_timeout_ms != 0 && config->now_ms == NULL))
-        return UNSB_E_NO_CLOCK;
-    if (!unsbi_is_header_safe(config->api_key, '\x7E'))
-        return UNSB_E_HEADER_BYTE;
-    if (config->host != NULL && !unsbi_is_host(config->host))
-        return UNSB_E_HOST;
-    *c = *config;
-    c->buffer_size = unsbi_min(c->buffer_size, UNSBI_INT_MAX); /* the most a transport is given */
-    c->host = c->host != NULL ? c->host : "api.unsandbox.com";
-    c->port = c->port != 0 ? c->port : 443;
-    if (c->connect_timeout_ms == 0)
-        c->connect_timeout_ms = 30000;
-    if (c->idle_timeout_ms == 0)
-        c->idle_timeout_ms = 60000;
-    if (c->total_timeout_ms == 0)
-        c->total_timeout_ms = UNSB_FOREVER;
-#if UNSB_KEEP_ALIVE
-    if (c->keep_alive_ms == 0)
-        c->keep_alive_ms = 118000;
-#endif
+    client->config = *config;
 #if UNSB_RETRIES || UNSB_JOBS
-    client->timeless = c->nonblocking && c->now_ms == NULL;
+    client->timeless = config->nonblocking && config->now_ms == NULL;
 #endif
-    client->error = UNSB_OK;
-    return UNSB_OK;
+    rc = unsbi_configure(&client->config);
+    if (rc != UNSB_OK)
+        client->config.transport.vtable = NULL; /* there is no client */
+    return rc;
 }
 
 /* ---- checks of what the caller wants sent ---- */
@@ -5799,25 +5814,22 @@ static bool unsbi_has_source(const unsb_source *source)
  * UNSB_FILENAME_SLASH allows directories, no path. Never one that leads upwards. */
 static bool unsbi_is_filename(const char *name)
 {
-    size_t length = 0, dots = 0, segment = 0; /* of the present segment: its dots, its length */
+    const char *segment = name;
+    size_t length = 0;
 
     for (;; name++) {
         uint8_t c = (uint8_t)*name;
         if (c == '\0' || (UNSB_FILENAME_SLASH && c == '/')) {
-            if (segment == 0 || (segment == dots && dots <= 2))
+            if (unsbi_is_dots(segment, (size_t)(name - segment)))
                 return false;
             if (c == '\0')
-                break;
-            dots = segment = 0;
+                return length <= UNSB_FILENAME_MAX;
+            segment = name + 1;
         } else if (c < ' ' || c == 0x7F || c == '/' || c == '\\') {
             return false;
-        } else {
-            segment++;
-            dots += c == '.';
         }
         length += (c & 0xC0) != 0x80;
     }
-    return length <= UNSB_FILENAME_MAX;
 }
 
 /* The name of a file, given or by its index; `digits` has 21 characters of room for that. */
@@ -5868,22 +5880,19 @@ UNSBI_APART bool unsbi_is_members(const char *text)
     size_t used;
     char c = '{';
     int event;
-    bool any = false;
+    bool any = false, whole = false;
 
     unsb_json_reader_init(&reader);
-    event = unsb_json_read(&reader, &c, 1, &used);
-    for (; *text != '\0' && event >= 0 && reader.depth != 0; text += used) {
-        c = *text;
-        event = unsb_json_read(&reader, &c, 1, &used);
+    while ((event = unsb_json_read(&reader, &c, 1, &used)) >= 0) {
         any = any || event == UNSB_JSON_KEY;
+        if (used == 0) /* a number is over only now, and what follows it is read again */
+            continue;
+        if (whole)
+            return any && reader.depth == 0;
+        whole = *text == '\0';
+        c = whole ? '}' : *text++;
     }
-    if (!any || event < 0 || reader.depth != 1)
-        return false;
-    do { /* a number is over only now, and the object after it */
-        c = '}';
-        event = unsb_json_read(&reader, &c, 1, &used);
-    } while (event == UNSB_JSON_NUMBER);
-    return event == UNSB_JSON_OBJECT_END;
+    return false;
 }
 #endif
 
@@ -5891,7 +5900,6 @@ UNSBI_APART int unsbi_check_program(const unsb_program *program)
 {
 #if UNSB_SETTINGS
     size_t i;
-    const char *p;
 #endif
 
     if (program->code.size == 0 || !unsbi_has_source(&program->code))
@@ -5906,12 +5914,8 @@ UNSBI_APART int unsbi_check_program(const unsb_program *program)
     for (i = 0; i < program->env_count; i++) {
         if (program->env[i].name == NULL || program->env[i].value == NULL)
             return UNSB_E_ARGUMENT;
-        p = program->env[i].name;
-        if (*p == '\0')
+        if (program->env[i].name[0] == '\0' || *unsbi_seek(program->env[i].name, '=') != '\0')
             return UNSB_E_ENV_NAME;
-        for (; *p != '\0'; p++)
-            if (*p == '=')
-                return UNSB_E_ENV_NAME;
     }
 #endif
     return UNSB_OK;
@@ -6212,11 +6216,9 @@ UNSBI_APART int unsbi_check_call(const unsb_call *call)
     for (p = call->method; unsbi_is_token_char((uint8_t)*p); p++)
         continue;
     if (p == call->method || *p != '\0' || !unsbi_is_header_safe(call->path, '~') ||
-        (call->content_type != NULL && !unsbi_is_header_safe(call->content_type, ' ')))
+        (call->content_type != NULL && !unsbi_is_header_safe(call->content_type, ' ')) ||
+        *unsbi_seek(call->path, '#') != '\0') /* RFC 9112 section 3.2: no fragment in a target */
         return UNSB_E_HEADER_BYTE;
-    for (p = call->path; *p != '\0'; p++)
-        if (*p == '#') /* RFC 9112 section 3.2: a request's target has no fragment */
-            return UNSB_E_HEADER_BYTE;
     for (i = 0; i < call->header_count && rc == UNSB_OK; i++)
         rc = unsbi_check_header(&call->headers[i]);
     return rc;

@@ -468,6 +468,7 @@ void machine_init(void)
               "what the machine relies on");
         prove(has[0] && has[1] && has[2] && has[3], "a transport");
     } else {
-        prove(client.state == UNSBI_IDLE && client.error < 0, "nothing can be begun");
+        prove(client.state == UNSBI_IDLE && client.config.transport.vtable == NULL,
+              "nothing can be begun");
     }
 }
