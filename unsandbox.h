@@ -3134,7 +3134,8 @@ enum {
     UNSBI_OP_KEY = 0x40,   /* a refusal that tells of the key answers the question */
     UNSBI_OP_OTHER_ID = 0x80, /* a session's or service's id will do for a job's */
     UNSBI_OP_TEXTS = 0x100,   /* a list's items may be texts */
-    UNSBI_OP_RUNS = 0x200     /* a program runs before the answer comes */
+    UNSBI_OP_RUNS = 0x200,    /* a program runs before the answer comes, or becomes a job */
+    UNSBI_OP_WAITS = 0x400    /* asked until the job has ended: see unsbi_wait_again() */
 };
 
 struct unsbi_fields;
@@ -3147,8 +3148,6 @@ typedef struct unsbi_op {
      * as the source, or empty */
     const char *(*field)(const unsb_client *client, unsbi_segment *s, char code);
     const struct unsbi_fields *fields; /* of the response; NULL: only those of a refusal matter */
-    void (*again)(unsb_client *client, int rc); /* what follows a poll: unsbi_wait_again() */
-    const struct unsbi_op *follow; /* what asks for the job that the answer may name instead */
     uint16_t flags;
 } unsbi_op;
 
@@ -5040,7 +5039,7 @@ static void unsbi_start_request(unsb_client *client)
     unsb_http_init(&client->http, UNSB_REQUEST && unsbi_is_same(unsbi_method(client), "HEAD"));
     client->result->http_status = 0;
     client->result->retry_after_s = 0;
-    if (!UNSB_JOBS || client->op->again == NULL) /* which keeps how the job stood */
+    if (!UNSB_JOBS || (client->op->flags & UNSBI_OP_WAITS) == 0) /* which keeps how the job stood */
         unsbi_result_reset(client);
     client->sent = client->came = client->unusable = client->delivered = false;
 #if UNSB_RETRIES
@@ -5136,10 +5135,17 @@ UNSBI_CALLED uint32_t unsbi_cadence(unsb_client *client)
     return pause;
 }
 
+static const char unsbi_job_target[] = "/jobs/\0J\0";
+
+/* Asks for a job until it has ended. */
+static const unsbi_op unsbi_wait_op = {"GET", NULL, unsbi_job_target, unsbi_empty_template,
+                                       unsbi_job_field, &unsbi_outcome_fields,
+                                       UNSBI_OP_SAFE | UNSBI_OP_BY_ID | UNSBI_OP_WAITS};
+
 /* A job is asked for from now on. */
-UNSBI_CALLED void unsbi_wait_start(unsb_client *client, const unsbi_op *op, uint32_t limit_ms)
+UNSBI_CALLED void unsbi_wait_start(unsb_client *client, uint32_t limit_ms)
 {
-    client->op = op;
+    client->op = &unsbi_wait_op;
     client->polls = client->failures = client->attempts = 0;
     client->known = client->delivered = false;
     client->started_ms = unsbi_now(client);
@@ -5198,7 +5204,7 @@ static void unsbi_follow(unsb_client *client)
     else if (client->timeless)
         unsbi_end(client, UNSB_E_NO_CLOCK);
     else
-        unsbi_wait_start(client, client->op->follow, limit < left ? limit : left);
+        unsbi_wait_start(client, limit < left ? limit : left);
 }
 #endif
 
@@ -5229,11 +5235,11 @@ static void unsbi_over(unsb_client *client, int rc)
     if (client->unusable)
         unsbi_disconnect(client);
 #if UNSB_JOBS
-    if (client->op->again != NULL) {
-        client->op->again(client, rc);
+    if ((client->op->flags & UNSBI_OP_WAITS) != 0) {
+        unsbi_wait_again(client, rc);
         return;
     }
-    if (rc == UNSB_OK && client->op->follow != NULL && !unsbi_is_over(client)) {
+    if (rc == UNSB_OK && (client->op->flags & UNSBI_OP_RUNS) != 0 && !unsbi_is_over(client)) {
         unsbi_follow(client);
         return;
     }
@@ -5958,8 +5964,8 @@ static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *inpu
     client->limit_ms = client->config.total_timeout_ms;
     client->started_ms = unsbi_now(client);
 #if UNSB_JOBS
-    if (op->again != NULL)
-        unsbi_wait_start(client, op, client->pause_ms); /* from unsbi_begin_job() */
+    if ((op->flags & UNSBI_OP_WAITS) != 0)
+        unsbi_wait_start(client, client->pause_ms); /* from unsbi_begin_job() */
     else
 #endif
         unsbi_start_request(client);
@@ -6032,7 +6038,7 @@ static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *
         return rc;
     if (limit_ms > UNSB_FOREVER)
         return UNSB_E_ARGUMENT;
-    if (op->again != NULL && client->timeless)
+    if ((op->flags & UNSBI_OP_WAITS) != 0 && client->timeless)
         return UNSB_E_NO_CLOCK;
     if (!unsbi_is_job_id(job_id))
         return UNSB_E_JOB_ID;
@@ -6051,24 +6057,12 @@ UNSBI_CALLED int unsbi_begin_list(unsb_client *client, const unsbi_op *op, unsb_
 }
 #endif
 
-#if UNSB_JOBS
-static const char unsbi_job_target[] = "/jobs/\0J\0";
-
-/* Asks for a job until it has ended. */
-static const unsbi_op unsbi_wait_op = {"GET", NULL, unsbi_job_target, unsbi_empty_template,
-                                       unsbi_job_field, &unsbi_outcome_fields, unsbi_wait_again,
-                                       NULL, UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
-#define UNSBI_WAIT_OP &unsbi_wait_op
-#else
-#define UNSBI_WAIT_OP NULL
-#endif
-
 UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
     static const char target[] = "/execute\0";
     static const unsbi_op op = {"POST", "application/json", target, unsbi_execute_template,
-                                unsbi_program_field, &unsbi_outcome_fields, NULL,
-                                UNSBI_WAIT_OP, UNSBI_OP_JOB | UNSBI_OP_RUNS};
+                                unsbi_program_field, &unsbi_outcome_fields,
+                                UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
     return unsbi_begin_execute(client, &op, program, result);
 }
@@ -6079,8 +6073,7 @@ UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program
 {
     static const char target[] = "/execute/async\0";
     static const unsbi_op op = {"POST", "application/json", target, unsbi_execute_template,
-                                unsbi_program_field, &unsbi_outcome_fields, NULL, NULL,
-                                UNSBI_OP_JOB};
+                                unsbi_program_field, &unsbi_outcome_fields, UNSBI_OP_JOB};
 
     return unsbi_begin_execute(client, &op, program, result);
 }
@@ -6093,8 +6086,7 @@ UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_res
 {
     static const char target[] = "/run" UNSBI_RUN_QUERY;
     static const unsbi_op op = {"POST", "text/plain", target, unsbi_code_template, unsbi_run_field,
-                                &unsbi_outcome_fields, NULL, UNSBI_WAIT_OP,
-                                UNSBI_OP_JOB | UNSBI_OP_RUNS};
+                                &unsbi_outcome_fields, UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
     return unsbi_begin_run(client, &op, program, result);
 }
@@ -6105,7 +6097,7 @@ UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, un
 {
     static const char target[] = "/run/async" UNSBI_RUN_QUERY;
     static const unsbi_op op = {"POST", "text/plain", target, unsbi_code_template, unsbi_run_field,
-                                &unsbi_outcome_fields, NULL, NULL, UNSBI_OP_JOB};
+                                &unsbi_outcome_fields, UNSBI_OP_JOB};
 
     return unsbi_begin_run(client, &op, program, result);
 }
@@ -6115,7 +6107,7 @@ UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, un
 UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *result)
 {
     static const unsbi_op op = {"GET", NULL, unsbi_job_target, unsbi_empty_template,
-                                unsbi_job_field, &unsbi_outcome_fields, NULL, NULL,
+                                unsbi_job_field, &unsbi_outcome_fields,
                                 UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
 
     return unsbi_begin_job(client, &op, job_id, result, 0);
@@ -6131,7 +6123,7 @@ UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t tim
 UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result)
 {
     static const unsbi_op op = {"DELETE", NULL, unsbi_job_target, unsbi_empty_template,
-                                unsbi_job_field, &unsbi_outcome_fields, NULL, NULL,
+                                unsbi_job_field, &unsbi_outcome_fields,
                                 UNSBI_OP_BY_ID | UNSBI_OP_EMPTY};
 
     return unsbi_begin_job(client, &op, job_id, result, 0);
@@ -6143,7 +6135,7 @@ UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result)
 {
     static const char target[] = "/jobs\0";
     static const unsbi_op op = {"GET", NULL, target, unsbi_empty_template, NULL,
-                                &unsbi_list_fields, NULL, NULL, UNSBI_OP_SAFE | UNSBI_OP_LIST};
+                                &unsbi_list_fields, UNSBI_OP_SAFE | UNSBI_OP_LIST};
 
     return unsbi_begin_list(client, &op, result);
 }
@@ -6152,7 +6144,7 @@ UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
 {
     static const char target[] = "/languages\0";
     static const unsbi_op op = {"GET", NULL, target, unsbi_empty_template, NULL,
-                                &unsbi_list_fields, NULL, NULL,
+                                &unsbi_list_fields,
                                 UNSBI_OP_SAFE | UNSBI_OP_LIST | UNSBI_OP_TEXTS};
 
     return unsbi_begin_list(client, &op, result);
@@ -6164,7 +6156,7 @@ UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *
 {
     static const char target[] = "/keys/validate\0";
     static const unsbi_op op = {"POST", "application/json", target, unsbi_empty_template, NULL,
-                                &unsbi_key_fields, NULL, NULL, UNSBI_OP_KEY};
+                                &unsbi_key_fields, UNSBI_OP_KEY};
 
     int rc = unsbi_check(client, key, result);
 
@@ -6226,18 +6218,14 @@ UNSBI_APART int unsbi_check_call(const unsb_call *call)
 
 UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_result *result)
 {
-#define UNSBI_CALL(fields, follow, flags)                                                          \
-    {NULL, NULL, target, body, unsbi_call_field, fields, NULL, follow, flags}
+#define UNSBI_CALL(fields, flags) {NULL, NULL, target, body, unsbi_call_field, fields, flags}
     static const char target[] = "\0P\0", body[] = "\0B\0";
     static const unsbi_op ops[][2] = { /* by unsb_answer, and whether it may be repeated */
-        {UNSBI_CALL(NULL, NULL, UNSBI_OP_RAW),
-         UNSBI_CALL(NULL, NULL, UNSBI_OP_RAW | UNSBI_OP_SAFE)},
-        {UNSBI_CALL(&unsbi_outcome_fields, NULL, UNSBI_OP_EMPTY | UNSBI_OP_OTHER_ID),
-         UNSBI_CALL(&unsbi_outcome_fields, NULL,
-                    UNSBI_OP_EMPTY | UNSBI_OP_OTHER_ID | UNSBI_OP_SAFE)},
-        {UNSBI_CALL(&unsbi_outcome_fields, UNSBI_WAIT_OP, UNSBI_OP_JOB | UNSBI_OP_RUNS),
-         UNSBI_CALL(&unsbi_outcome_fields, UNSBI_WAIT_OP,
-                    UNSBI_OP_JOB | UNSBI_OP_RUNS | UNSBI_OP_SAFE)}};
+        {UNSBI_CALL(NULL, UNSBI_OP_RAW), UNSBI_CALL(NULL, UNSBI_OP_RAW | UNSBI_OP_SAFE)},
+        {UNSBI_CALL(&unsbi_outcome_fields, UNSBI_OP_EMPTY | UNSBI_OP_OTHER_ID),
+         UNSBI_CALL(&unsbi_outcome_fields, UNSBI_OP_EMPTY | UNSBI_OP_OTHER_ID | UNSBI_OP_SAFE)},
+        {UNSBI_CALL(&unsbi_outcome_fields, UNSBI_OP_JOB | UNSBI_OP_RUNS),
+         UNSBI_CALL(&unsbi_outcome_fields, UNSBI_OP_JOB | UNSBI_OP_RUNS | UNSBI_OP_SAFE)}};
 #undef UNSBI_CALL
     int rc = unsbi_check(client, call, result);
     bool safe;

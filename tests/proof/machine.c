@@ -30,7 +30,7 @@ static int any_restart(void *out);
 
 static unsb_client client;
 static unsb_result result;
-static unsbi_op op, follow;
+static unsbi_op op;
 static char buffer[BUFFER_MAX];
 static const char host[] = "h";
 static bool taken;
@@ -41,6 +41,11 @@ static enum { CLOSED, CONNECTING, OPEN } link;
 static bool safe(void)
 {
     return (client.op->flags & UNSBI_OP_SAFE) != 0;
+}
+
+static bool waits(void)
+{
+    return (client.op->flags & UNSBI_OP_WAITS) != 0;
 }
 
 /* One of the library's, or of the caller's. */
@@ -305,7 +310,7 @@ static bool holds(void)
         return false;
     if (client.send_error > UNSB_OK || client.polls > 6) /* the last of the cadence */
         return false;
-    if (client.state != UNSBI_IDLE && client.op->again == NULL &&
+    if (client.state != UNSBI_IDLE && !waits() &&
         client.attempts > client.config.retries)
         return false;
     switch (client.state) {
@@ -335,16 +340,13 @@ static bool holds(void)
     }
 }
 
-static void any_op(unsbi_op *o, bool follows)
+static void any_op(void)
 {
     unsbi_op any;
-    bool waits, none;
 
-    *o = any;
-    o->method = (any.flags & UNSBI_OP_SAFE) != 0 ? "GET" : "POST";
-    o->again = waits || follows ? unsbi_wait_again : NULL;
-    o->follow = follows || waits || none ? NULL : &follow;
-    given(o->again == NULL || (any.flags & UNSBI_OP_SAFE) != 0); /* machine_ops */
+    op = any;
+    op.method = safe() ? "GET" : "POST";
+    given(!waits() || safe()); /* as unsbi_wait_op is */
 }
 
 static void any_state(void)
@@ -355,9 +357,8 @@ static void any_state(void)
 
     client = c;
     result = r;
-    any_op(&op, false);
-    any_op(&follow, true);
     client.op = &op;
+    any_op();
     client.result = &result;
     client.config.transport.vtable = &transport;
     client.config.host = host;
@@ -391,7 +392,7 @@ static void poll(uint8_t state)
     attempts = client.attempts;
     calls = 0;
     judge(unsb_poll(&client));
-    prove(client.state != UNSBI_PAUSE || state == UNSBI_PAUSE || client.op->again != NULL ||
+    prove(client.state != UNSBI_PAUSE || state == UNSBI_PAUSE || waits() ||
               client.attempts == attempts + 1, "what is sent again is counted");
     prove(calls <= 1, "a step at a time");
 }
