@@ -5902,31 +5902,6 @@ UNSBI_APART bool unsbi_is_members(const char *text)
 }
 #endif
 
-UNSBI_APART int unsbi_check_program(const unsb_program *program)
-{
-#if UNSB_SETTINGS
-    size_t i;
-#endif
-
-    if (program->code.size == 0 || !unsbi_has_source(&program->code))
-        return UNSB_E_NO_CODE;
-#if UNSB_SETTINGS
-    if (program->ttl_s > 900)
-        return UNSB_E_TTL;
-    if (program->vcpu > 8)
-        return UNSB_E_VCPU;
-    if (program->env_count != 0 && program->env == NULL)
-        return UNSB_E_ARGUMENT;
-    for (i = 0; i < program->env_count; i++) {
-        if (program->env[i].name == NULL || program->env[i].value == NULL)
-            return UNSB_E_ARGUMENT;
-        if (program->env[i].name[0] == '\0' || *unsbi_seek(program->env[i].name, '=') != '\0')
-            return UNSB_E_ENV_NAME;
-    }
-#endif
-    return UNSB_OK;
-}
-
 /* ---- the beginning of operations ---- */
 
 /* May an operation begin? Every one of them asks this first: whatever may be wrong, its result
@@ -5952,9 +5927,41 @@ UNSBI_APART int unsbi_check(const unsb_client *client, const void *input, unsb_r
     return client->config.transport.vtable != NULL ? UNSB_OK : UNSB_E_CLIENT;
 }
 
+UNSBI_APART int unsbi_check_program(unsb_client *client, const unsb_program *program,
+                                    unsb_result *result)
+{
+    int rc = unsbi_check(client, program, result);
+#if UNSB_SETTINGS
+    size_t i;
+#endif
+
+    if (rc != UNSB_OK)
+        return rc;
+    if (program->code.size == 0 || !unsbi_has_source(&program->code))
+        return UNSB_E_NO_CODE;
+    client->ttl_s = UNSBI_TTL_S;
+#if UNSB_SETTINGS
+    if (program->ttl_s > 900)
+        return UNSB_E_TTL;
+    if (program->vcpu > 8)
+        return UNSB_E_VCPU;
+    if (program->ttl_s != 0)
+        client->ttl_s = program->ttl_s;
+    if (program->env_count != 0 && program->env == NULL)
+        return UNSB_E_ARGUMENT;
+    for (i = 0; i < program->env_count; i++) {
+        if (program->env[i].name == NULL || program->env[i].value == NULL)
+            return UNSB_E_ARGUMENT;
+        if (program->env[i].name[0] == '\0' || *unsbi_seek(program->env[i].name, '=') != '\0')
+            return UNSB_E_ENV_NAME;
+    }
+#endif
+    return UNSB_OK;
+}
+
 /* Begins an operation that has passed its checks; a blocking client ends it, too. */
-static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *input,
-                       unsb_result *result)
+static int unsbi_begin(unsb_client *client, const void *input, unsb_result *result,
+                       const unsbi_op *op)
 {
     client->op = op;
     client->input = input;
@@ -5972,20 +5979,10 @@ static int unsbi_begin(unsb_client *client, const unsbi_op *op, const void *inpu
     return client->config.nonblocking ? UNSB_PENDING : unsbi_block(client);
 }
 
-static uint16_t unsbi_ttl(const unsb_program *program)
+static int unsbi_begin_execute(unsb_client *client, const unsb_program *program,
+                               unsb_result *result, const unsbi_op *op)
 {
-#if UNSB_SETTINGS
-    if (program->ttl_s != 0)
-        return program->ttl_s;
-#endif
-    (void)program;
-    return UNSBI_TTL_S;
-}
-
-static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const unsb_program *program,
-                               unsb_result *result)
-{
-    int rc = unsbi_check(client, program, result);
+    int rc = unsbi_check_program(client, program, result);
 
     if (rc == UNSB_OK && (program->language == NULL || program->language[0] == '\0'))
         rc = UNSB_E_NO_LANGUAGE;
@@ -5997,40 +5994,30 @@ static int unsbi_begin_execute(unsb_client *client, const unsbi_op *op, const un
     if (rc == UNSB_OK && program->extra != NULL && !unsbi_is_members(program->extra))
         rc = UNSB_E_EXTRA;
 #endif
-    if (rc == UNSB_OK)
-        rc = unsbi_check_program(program);
-    if (rc != UNSB_OK)
-        return rc;
-    client->ttl_s = unsbi_ttl(program);
-    return unsbi_begin(client, op, program, result);
+    return rc != UNSB_OK ? rc : unsbi_begin(client, program, result, op);
 }
 
 #if UNSB_RUN
-UNSBI_CALLED int unsbi_begin_run(unsb_client *client, const unsbi_op *op,
-                                 const unsb_program *program, unsb_result *result)
+UNSBI_CALLED int unsbi_begin_run(unsb_client *client, const unsb_program *program,
+                                 unsb_result *result, const unsbi_op *op)
 {
-    int rc = unsbi_check(client, program, result);
+    int rc = unsbi_check_program(client, program, result);
 
-    if (rc != UNSB_OK)
-        return rc;
-    if (program->language != NULL || program->vcpu > 1 || program->extra != NULL)
-        return UNSB_E_ARGUMENT;
+    if (rc == UNSB_OK &&
+        (program->language != NULL || program->vcpu > 1 || program->extra != NULL))
+        rc = UNSB_E_ARGUMENT;
 #if UNSB_FILES
-    if (program->file_count != 0)
-        return UNSB_E_ARGUMENT;
+    if (rc == UNSB_OK && program->file_count != 0)
+        rc = UNSB_E_ARGUMENT;
 #endif
-    rc = unsbi_check_program(program);
-    if (rc != UNSB_OK)
-        return rc;
-    client->ttl_s = unsbi_ttl(program);
-    return unsbi_begin(client, op, program, result);
+    return rc != UNSB_OK ? rc : unsbi_begin(client, program, result, op);
 }
 #endif
 
 #if UNSB_JOBS
 /* Begins an operation on one job, whose id is kept in the result. */
-static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *job_id,
-                           unsb_result *result, uint32_t limit_ms)
+static int unsbi_begin_job(unsb_client *client, const char *job_id, unsb_result *result,
+                           const unsbi_op *op, uint32_t limit_ms)
 {
     int rc = unsbi_check(client, job_id, result);
 
@@ -6044,16 +6031,16 @@ static int unsbi_begin_job(unsb_client *client, const unsbi_op *op, const char *
         return UNSB_E_JOB_ID;
     memmove(result->job_id, job_id, strlen(job_id) + 1);
     client->pause_ms = limit_ms; /* for unsbi_begin(), if it waits */
-    return unsbi_begin(client, op, job_id, result);
+    return unsbi_begin(client, job_id, result, op);
 }
 #endif
 
 #if UNSB_LISTS
-UNSBI_CALLED int unsbi_begin_list(unsb_client *client, const unsbi_op *op, unsb_result *result)
+UNSBI_CALLED int unsbi_begin_list(unsb_client *client, unsb_result *result, const unsbi_op *op)
 {
     int rc = unsbi_check(client, op, result);
 
-    return rc != UNSB_OK ? rc : unsbi_begin(client, op, NULL, result);
+    return rc != UNSB_OK ? rc : unsbi_begin(client, NULL, result, op);
 }
 #endif
 
@@ -6064,7 +6051,7 @@ UNSB_API int unsb_execute(unsb_client *client, const unsb_program *program, unsb
                                 unsbi_program_field, &unsbi_outcome_fields,
                                 UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
-    return unsbi_begin_execute(client, &op, program, result);
+    return unsbi_begin_execute(client, program, result, &op);
 }
 
 #if UNSB_JOBS
@@ -6075,7 +6062,7 @@ UNSB_API int unsb_execute_async(unsb_client *client, const unsb_program *program
     static const unsbi_op op = {"POST", "application/json", target, unsbi_execute_template,
                                 unsbi_program_field, &unsbi_outcome_fields, UNSBI_OP_JOB};
 
-    return unsbi_begin_execute(client, &op, program, result);
+    return unsbi_begin_execute(client, program, result, &op);
 }
 #endif
 
@@ -6088,7 +6075,7 @@ UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_res
     static const unsbi_op op = {"POST", "text/plain", target, unsbi_code_template, unsbi_run_field,
                                 &unsbi_outcome_fields, UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
-    return unsbi_begin_run(client, &op, program, result);
+    return unsbi_begin_run(client, program, result, &op);
 }
 #endif
 
@@ -6099,7 +6086,7 @@ UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, un
     static const unsbi_op op = {"POST", "text/plain", target, unsbi_code_template, unsbi_run_field,
                                 &unsbi_outcome_fields, UNSBI_OP_JOB};
 
-    return unsbi_begin_run(client, &op, program, result);
+    return unsbi_begin_run(client, program, result, &op);
 }
 #endif
 
@@ -6110,13 +6097,13 @@ UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *
                                 unsbi_job_field, &unsbi_outcome_fields,
                                 UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
 
-    return unsbi_begin_job(client, &op, job_id, result, 0);
+    return unsbi_begin_job(client, job_id, result, &op, 0);
 }
 
 UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t timeout_ms,
                            unsb_result *result)
 {
-    return unsbi_begin_job(client, &unsbi_wait_op, job_id, result,
+    return unsbi_begin_job(client, job_id, result, &unsbi_wait_op,
                            timeout_ms != 0 ? timeout_ms : UNSB_FOREVER);
 }
 
@@ -6126,7 +6113,7 @@ UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_resul
                                 unsbi_job_field, &unsbi_outcome_fields,
                                 UNSBI_OP_BY_ID | UNSBI_OP_EMPTY};
 
-    return unsbi_begin_job(client, &op, job_id, result, 0);
+    return unsbi_begin_job(client, job_id, result, &op, 0);
 }
 #endif
 
@@ -6137,7 +6124,7 @@ UNSB_API int unsb_job_list(unsb_client *client, unsb_result *result)
     static const unsbi_op op = {"GET", NULL, target, unsbi_empty_template, NULL,
                                 &unsbi_list_fields, UNSBI_OP_SAFE | UNSBI_OP_LIST};
 
-    return unsbi_begin_list(client, &op, result);
+    return unsbi_begin_list(client, result, &op);
 }
 
 UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
@@ -6147,7 +6134,7 @@ UNSB_API int unsb_languages(unsb_client *client, unsb_result *result)
                                 &unsbi_list_fields,
                                 UNSBI_OP_SAFE | UNSBI_OP_LIST | UNSBI_OP_TEXTS};
 
-    return unsbi_begin_list(client, &op, result);
+    return unsbi_begin_list(client, result, &op);
 }
 #endif
 
@@ -6168,7 +6155,7 @@ UNSB_API int unsb_key_validate(unsb_client *client, unsb_key *key, unsb_result *
     if (rc != UNSB_OK)
         return rc;
     client->extra = key;
-    return unsbi_begin(client, &op, NULL, result);
+    return unsbi_begin(client, NULL, result, &op);
 }
 #endif
 
@@ -6236,7 +6223,7 @@ UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_resul
         return rc;
     safe = unsbi_is_same(call->method, "GET") || unsbi_is_same(call->method, "HEAD");
     client->ttl_s = call->ttl_s != 0 ? call->ttl_s : UNSBI_TTL_S;
-    return unsbi_begin(client, &ops[call->answer][safe], call, result);
+    return unsbi_begin(client, call, result, &ops[call->answer][safe]);
 }
 #endif
 

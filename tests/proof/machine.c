@@ -418,7 +418,7 @@ void machine_begin(void)
     client.config.nonblocking = true; /* else unsbi_block() follows: see machine_waited */
     taken = false;
     calls = 0;
-    judge(unsbi_begin(&client, &op, NULL, &result));
+    judge(unsbi_begin(&client, NULL, &result, &op));
     prove(client.state == UNSBI_MEASURE || client.state == UNSBI_PAUSE, "it is under way");
     prove(calls == 0, "nothing is sent yet");
 }
