@@ -42,6 +42,10 @@ class Header:
         # pointers to functions in the public structs are the user's callbacks and ports
         self.callbacks = {m.group(1) for m in POINTER.finditer(self.public)}
         self.pointers = {m.group(1): types(m.group(2)) for m in POINTER.finditer(self.private)}
+        # typedef int type(parameters); and what is declared as a type *
+        for name, parameters in re.findall(r'^typedef \w+ (\w+)\(([^()]*)\);', self.private, re.M):
+            for pointer in re.findall(r'\b%s \*(\w+)' % name, self.private):
+                self.pointers[pointer] = types(parameters)
 
     def section(self, line):
         return self.tags[bisect.bisect_right(self.starts, line) - 1]
