@@ -4037,8 +4037,7 @@ static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
 
     if (h->cr)
         return 0;
-    if (h->state == UNSBI_HTTP_NAME ||
-        (h->state == UNSBI_HTTP_TEXT && h->field < UNSBI_FIELD_NONE && !h->spaced))
+    if (h->state == UNSBI_HTTP_NAME)
         return unsbi_http_token(h, data, size);
     if (h->state == UNSBI_HTTP_STATUS && h->length == 0 && size >= sizeof usual - 1 &&
         memcmp(data, usual, sizeof usual - 1) == 0) {
@@ -4046,8 +4045,11 @@ static size_t unsbi_http_skip(unsb_http *h, const uint8_t *data, size_t size)
         h->state = UNSBI_HTTP_TEXT;
         i = h->length = sizeof usual - 1;
     }
-    if (h->state == UNSBI_HTTP_TEXT && h->field >= UNSBI_FIELD_NONE) {
-        i += unsbi_text_run(data + i, size - i);
+    if (h->state == UNSBI_HTTP_TEXT) {
+        if (h->field >= UNSBI_FIELD_NONE)
+            i += unsbi_text_run(data + i, size - i);
+        else if (h->field > UNSBI_FIELD_RETRY_AFTER && !h->spaced)
+            i += unsbi_http_token(h, data + i, size - i);
         if (!in_head || size - i < 2 || data[i] != '\r' || data[i + 1] != '\n')
             return i;
         h->state = UNSBI_HTTP_LINE;
