@@ -3662,13 +3662,6 @@ static bool unsbi_is_token_char(uint8_t c)
     return c < 0x80 && (set[c >> 3] >> (c & 7) & 1) != 0;
 }
 
-UNSBI_CALLED int unsbi_http_letter(unsb_http *h, uint8_t c)
-{
-    if (h->length < sizeof h->token)
-        h->token[h->length++] = (char)c;
-    return UNSB_PENDING;
-}
-
 static void unsbi_http_token_start(unsb_http *h)
 {
     h->spaced = 0;
@@ -3842,11 +3835,13 @@ UNSBI_CALLED int unsbi_http_line_over(unsb_http *h)
     return UNSB_PENDING;
 }
 
+/* The states of the decoder within a line. Each takes a byte; UNSB_OK: it is one of the token. */
+
 /* RFC 9112 section 4: a status line, up to the reason. */
 static int unsbi_http_status(unsb_http *h, uint8_t c)
 {
     static const char pattern[] = "HTTP/1.0 000 "; /* 0: a digit */
-    uint8_t at = h->length++;
+    uint8_t at = h->length;
     uint8_t v = (uint8_t)(c - (uint8_t)pattern[at]);
 
     if (v > 9 || (v != 0 && pattern[at] != '0'))
@@ -3857,7 +3852,7 @@ static int unsbi_http_status(unsb_http *h, uint8_t c)
         h->state = UNSBI_HTTP_TEXT;
     else if (at > 8)
         h->status = (uint16_t)(h->status * 10u + v);
-    return UNSB_PENDING;
+    return UNSB_OK;
 }
 
 static int unsbi_http_name(unsb_http *h, uint8_t c)
@@ -3868,9 +3863,8 @@ static int unsbi_http_name(unsb_http *h, uint8_t c)
         unsbi_http_token_start(h);
         return UNSB_PENDING;
     }
-    if (!unsbi_is_token_char(c)) /* section 5.1: not even white space before the colon */
-        return UNSB_E_HTTP;
-    return unsbi_http_letter(h, c);
+    /* section 5.1: not even white space before the colon */
+    return unsbi_is_token_char(c) ? UNSB_OK : UNSB_E_HTTP;
 }
 
 static int unsbi_http_text(unsb_http *h, uint8_t c)
@@ -3889,7 +3883,7 @@ static int unsbi_http_text(unsb_http *h, uint8_t c)
     }
     if (c == (field == UNSBI_FIELD_CHUNK_SIZE ? ';' : ','))
         return unsbi_http_element(h);
-    return unsbi_http_letter(h, h->spaced ? '\0' : c); /* two words are none */
+    return UNSB_OK;
 }
 
 UNSBI_CALLED int unsbi_http_byte(unsb_http *h, uint8_t c)
@@ -3923,14 +3917,23 @@ UNSBI_CALLED int unsbi_http_byte(unsb_http *h, uint8_t c)
         return UNSB_E_HTTP;
     switch (h->state) {
     case UNSBI_HTTP_STATUS:
-        return unsbi_http_status(h, c);
+        rc = unsbi_http_status(h, c);
+        break;
     case UNSBI_HTTP_NAME:
-        return unsbi_http_name(h, c);
+        rc = unsbi_http_name(h, c);
+        break;
     case UNSBI_HTTP_TEXT:
-        return unsbi_http_text(h, c);
+        rc = unsbi_http_text(h, c);
+        break;
     default:
-        return UNSB_E_HTTP;
+        rc = UNSB_E_HTTP;
+        break;
     }
+    if (rc != UNSB_OK)
+        return rc;
+    if (h->length < sizeof h->token) /* a word after a blank makes both of them none */
+        h->token[h->length++] = h->spaced ? '\0' : (char)c;
+    return UNSB_PENDING;
 }
 
 #if !UNSB_SMALL
