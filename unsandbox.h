@@ -3100,6 +3100,10 @@ UNSBI_CALLED void unsbi_hmac_end(uint32_t hash[24], const char *key, uint8_t *sc
  * which item of a list, and how much of the field or text that was cut is used.
  * ====================================================================== */
 
+/* Is there more than POST /execute, and are there lists, with these options? */
+#define UNSBI_OPERATIONS (UNSB_JOBS || UNSB_LISTS || UNSB_KEYS || UNSB_RUN || UNSB_REQUEST)
+#define UNSBI_ENDS_ITEM(mark) ((UNSB_SETTINGS || UNSB_FILES || UNSB_REQUEST) && (mark) == ']')
+
 /* unsb_client.state: see >>machine */
 enum {
     UNSBI_IDLE,
@@ -3193,7 +3197,11 @@ static const char unsbi_head_template[] =
 #if UNSB_SIGNING
     "\0(s\r\nX-Timestamp: \0t\r\nX-Signature: \0g\0)"
 #endif
+#if UNSBI_OPERATIONS
     "\0(y\r\nContent-Type: \0y\0)\0(n\r\nContent-Length: \0n\0)"
+#else
+    "\r\nContent-Type: application/json\r\nContent-Length: \0n"
+#endif
 #if UNSB_KEEP_ALIVE
     "\0(c\r\nConnection: close\0)"
 #else
@@ -3210,8 +3218,6 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
     const unsb_config *config = &client->config;
 
     switch (code) {
-    case 'm':
-        return unsbi_method(client);
     case 'i': /* is the host an IPv6 address? */
         return unsbi_seek(config->host, ':');
     case 'h': /* RFC 6874 section 4: without the zone of an address */
@@ -3233,10 +3239,16 @@ static const char *unsbi_head_field(const unsb_client *client, unsbi_segment *s,
         s->encode = unsbi_encode_hex;
         return NULL;
 #endif
+#if UNSBI_OPERATIONS
+    case 'm':
+        return unsbi_method(client);
     case 'y':
         return unsbi_content_type(client);
+#endif
     case 'n':
-        return unsbi_content_type(client) != NULL ? unsbi_digits(s, client->v.tx.body_size) : NULL;
+        if (UNSBI_OPERATIONS && unsbi_content_type(client) == NULL)
+            return NULL;
+        return unsbi_digits(s, client->v.tx.body_size);
 #if UNSB_REQUEST
     case 'f': /* the caller's own */
         return client->op->method == NULL ? client->op->field(client, s, 'F') : NULL;
@@ -3334,33 +3346,32 @@ static const char *unsbi_program_field(const unsb_client *client, unsbi_segment 
 }
 
 #if UNSB_RUN
-/* The query of POST /run and /run/async. */
+/* The target of POST /run and /run/async, with its query. */
 #if UNSB_ARTIFACTS
 #define UNSBI_RUN_ARTIFACTS "\0(A\0Ireturn_artifact=true\0)\0(W\0Jreturn_wasm_artifact=true\0)"
 #else
 #define UNSBI_RUN_ARTIFACTS
 #endif
-#define UNSBI_RUN_QUERY                                                                            \
-    "\0(T?ttl=\0T\0)\0(M\0Hnetwork_mode=\0M\0)" UNSBI_RUN_ARTIFACTS                                \
-    "\0(E\0Kenv=%7B\0[\0S%22\0N%22%3A%22\0V%22\0]E%7D\0)\0"
+static const char unsbi_run_target[] =
+    "/run\0(Q/async\0)\0(T?ttl=\0T\0)\0(M\0Hnetwork_mode=\0M\0)" UNSBI_RUN_ARTIFACTS
+    "\0(E\0Kenv=%7B\0[\0S%22\0N%22%3A%22\0V%22\0]E%7D\0)\0";
 
 static const char *unsbi_run_field(const unsb_client *client, unsbi_segment *s, char code)
 {
-    const unsb_program *program = (const unsb_program *)client->input;
-    const char *text;
-    unsigned given;
+    const char *text = "?", *before = "TMAW";
 
     if (code == 'C') {
-        s->source = program->code;
+        s->source = ((const unsb_program *)client->input)->code;
         return NULL;
     }
-    if (code >= 'H' && code <= 'K') { /* is this the first of the parameters? */
-        given = (program->ttl_s != 0 ? 1u : 0) |
-                (program->network != UNSB_NETWORK_DEFAULT ? 2u : 0);
-#if UNSB_ARTIFACTS
-        given |= (program->return_artifact ? 4u : 0) | (program->return_wasm_artifact ? 8u : 0);
-#endif
-        return (given & ((2u << (code - 'H')) - 1)) == 0 ? "?" : "&";
+    if (code == 'Q') /* is it to become a job? */
+        return (client->op->flags & UNSBI_OP_RUNS) != 0 ? NULL : "Q";
+    if (code >= 'H' && code <= 'K') { /* is one of the parameters given before this one? */
+        for (; code >= 'H'; code--)
+            if (unsbi_program_field(client, s, *before++) != NULL)
+                text = "&";
+        s->encode = NULL;
+        return text;
     }
     text = unsbi_program_field(client, s, code);
     s->encode = unsbi_encode_json_url;
@@ -3403,7 +3414,11 @@ enum { UNSBI_TARGET = 1, UNSBI_BODY = 3, UNSBI_PARTS = 4, UNSBI_ALL_WRITTEN = 8 
 
 /* Small templates have names, too: a literal with \0 within is linked wherever any other is. */
 static const char unsbi_empty_template[] = "\0";
+#if UNSBI_OPERATIONS
 static const char unsbi_start_template[] = "\0m \0";
+#else
+static const char unsbi_start_template[] = "POST \0";
+#endif
 #if UNSB_SIGNING
 static const char unsbi_signed_template[] = "\0(s\0t:\0m:\0)\0";
 static const char unsbi_colon_template[] = "\0(s:\0)\0";
@@ -3517,7 +3532,7 @@ static const char *unsbi_group_end(const char *t)
 
     do {
         t += strlen(t) + 2;
-        if (t[-1] == '(')
+        if (UNSB_FILES && t[-1] == '(') /* else none is within another */
             depth++;
         if (t[-1] == ')')
             depth--;
@@ -3539,16 +3554,16 @@ UNSBI_CALLED int unsbi_put_next(unsb_client *client, const char **t)
         p = *t + s.source.size;
         mark = '\0';
     } else {
-        if (mark == ']')
+        if (UNSBI_ENDS_ITEM(mark))
             client->v.tx.item++;
-        if (mark == '(' || mark == ']')
+        if (mark == '(' || UNSBI_ENDS_ITEM(mark))
             p++;
         unsbi_find_segment(client, p[-1], &s);
     }
     if (mark == '(') {
         if (s.source.size == 0)
             p = unsbi_group_end(p);
-    } else if (mark != ']') {
+    } else if (!UNSBI_ENDS_ITEM(mark)) {
         rc = unsbi_put(client, &s);
         if (rc != UNSB_OK)
             return rc;
@@ -6076,9 +6091,8 @@ static const char unsbi_code_template[] = "\0C\0";
 
 UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
-    static const char target[] = "/run" UNSBI_RUN_QUERY;
-    static const unsbi_op op = {"POST", "text/plain", target, unsbi_code_template, unsbi_run_field,
-                                &unsbi_outcome_fields, UNSBI_OP_JOB | UNSBI_OP_RUNS};
+    static const unsbi_op op = {"POST", "text/plain", unsbi_run_target, unsbi_code_template,
+                                unsbi_run_field, &unsbi_outcome_fields, UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
     return unsbi_begin_run(client, program, result, &op);
 }
@@ -6087,9 +6101,8 @@ UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_res
 #if UNSB_RUN && UNSB_JOBS
 UNSB_API int unsb_run_async(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
-    static const char target[] = "/run/async" UNSBI_RUN_QUERY;
-    static const unsbi_op op = {"POST", "text/plain", target, unsbi_code_template, unsbi_run_field,
-                                &unsbi_outcome_fields, UNSBI_OP_JOB};
+    static const unsbi_op op = {"POST", "text/plain", unsbi_run_target, unsbi_code_template,
+                                unsbi_run_field, &unsbi_outcome_fields, UNSBI_OP_JOB};
 
     return unsbi_begin_run(client, program, result, &op);
 }

@@ -288,10 +288,8 @@ void request_execute(void)
 
 void request_run(void)
 {
-    static const char target[] = "/run" UNSBI_RUN_QUERY;
-
     input = &program;
     op.field = unsbi_run_field;
     op.method = "POST";
-    steps(target);
+    steps(unsbi_run_target);
 }
