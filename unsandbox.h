@@ -1837,7 +1837,7 @@ UNSB_API size_t unsb_base64_encode(unsb_base64 *state, const void *data, size_t 
 #endif
         state->bits = state->bits << 8 | *in++;
         if (++state->count == 3) {
-            unsbi_base64_put(state->bits, p);
+            unsbi_base64_group(state->bits, 3, p);
             p += 4;
             state->count = 0;
         }
@@ -1880,20 +1880,15 @@ UNSB_API int unsb_base64_decode(unsb_base64 *state, const char *text, size_t siz
         if (*in++ == '=' && (state->count == 2 || state->count == 4) &&
             (state->bits & ((1u << state->count) - 1)) == 0) {
             state->padding = 1;
-            state->count = (uint8_t)(state->count - 2);
-            continue;
-        }
-        if (v < 0 || state->padding != 0) {
+        } else if (v < 0 || state->padding != 0) {
             rc = UNSB_E_BASE64;
             break;
-        }
-        state->bits = state->bits << 6 | (uint32_t)v;
-        if (state->count == 0) {
-            state->count = 6;
         } else {
-            state->count = (uint8_t)(state->count - 2);
-            *p++ = (uint8_t)(state->bits >> state->count);
+            state->bits = state->bits << 6 | (uint32_t)v;
+            if (state->count != 0)
+                *p++ = (uint8_t)(state->bits >> (state->count - 2));
         }
+        state->count = (uint8_t)((state->count - 2) & 6);
     }
     *out_size = (size_t)(p - (uint8_t *)out);
     return rc;
@@ -5785,6 +5780,10 @@ static int unsbi_configure(unsb_config *c)
     if (t == NULL || t->connect == NULL || t->send == NULL || t->recv == NULL ||
         t->close == NULL || (t->wait == NULL && !c->nonblocking) || c->buffer == NULL)
         return UNSB_E_ARGUMENT;
+    if (c->host == NULL)
+        c->host = "api.unsandbox.com";
+    if (c->port == 0)
+        c->port = 443;
     if (c->buffer_size < UNSB_BUFFER_MIN)
         return UNSB_E_BUFFER;
     if (c->secret_key != NULL && !UNSB_SIGNING)
@@ -5797,12 +5796,8 @@ static int unsbi_configure(unsb_config *c)
         return UNSB_E_NO_CLOCK;
     if (!unsbi_is_header_safe(c->api_key, '\x7E'))
         return UNSB_E_HEADER_BYTE;
-    if (c->host == NULL)
-        c->host = "api.unsandbox.com";
     if (!unsbi_is_host(c->host))
         return UNSB_E_HOST;
-    if (c->port == 0)
-        c->port = 443;
     c->buffer_size = unsbi_min(c->buffer_size, UNSBI_INT_MAX); /* the most a transport is given */
     for (i = 0; i < sizeof standard / sizeof standard[0]; i++) {
         if (limit[i] == 0)
