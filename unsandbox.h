@@ -1020,8 +1020,8 @@ typedef struct unsb_json_reader {
     /* May be set after unsb_json_reader_init(). false: strings must be UTF-8 without control
      * characters, as RFC 8259 demands. true: they are the bytes that a program printed, and all of
      * them are given: raw ones as they are, an escape of U+DC80 to U+DCFF as the byte 0x80 to 0xFF
-     * that Python means by it (PEP 383), of any other half of a surrogate pair as U+FFFD. A byte
-     * order mark before the document is passed over (section 8.1). */
+     * that Python means by it (PEP 383), of any other half of a surrogate pair as U+FFFD. Before
+     * the document a byte order mark, or what else is no ASCII, is passed over (section 8.1). */
     bool lenient;
     /* for the caller to read */
     bool negative;
@@ -1030,8 +1030,8 @@ typedef struct unsb_json_reader {
     uint8_t depth; /* of the containers that are open */
     /* private; bytes come first, where the shortest instructions of Cortex-M0 reach them */
     uint8_t state;
-    uint8_t flags;
-    uint8_t count;
+    uint8_t kind; /* of the string under way: what it was begun as */
+    uint8_t utf8;
     /* for the caller to read */
     const char *text; /* UTF-8 without the escapes, not NUL-terminated; "\u0000" is a NUL byte */
     size_t text_size; /* may be 0 */
@@ -1042,18 +1042,15 @@ typedef struct unsb_json_reader {
     uint32_t mantissa;
 #endif
     /* private */
-    uint16_t code, surrogate;
-    int16_t error;
-#if UNSB_NUMBERS
-    uint16_t power;
-#endif
-    uint8_t utf8[3];
-    char unescaped[7];
+    uint16_t digits; /* what those of an escape or of an exponent make */
+    uint16_t surrogate;
+    int error;
+    char unescaped[4];
     unsb_size skipped; /* containers that are open within a value that is passed over */
 #if UNSB_JSON_DEPTH <= 32
-    uint32_t arrays; /* a bit for each open container, the lowest for the innermost; 1: an array */
+    uint32_t objects; /* a bit for each open container, the lowest for the innermost */
 #else
-    uint8_t arrays[(UNSB_JSON_DEPTH + 7) / 8];
+    uint8_t objects[(UNSB_JSON_DEPTH + 7) / 8];
 #endif
 } unsb_json_reader;
 
@@ -1069,9 +1066,10 @@ UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, s
 UNSB_API int unsb_json_read_copy(unsb_json_reader *reader, const char *data, size_t size,
                                  size_t *used, char *scratch, size_t scratch_size);
 /* Passes a value over, unread and unjudged: no events come of it, strings may hold anything, and it
- * may nest as deep as it likes; only its brackets and quotes are followed. After the last piece of
- * an UNSB_JSON_KEY: the value of that key. After UNSB_JSON_OBJECT_BEGIN or _ARRAY_BEGIN: the rest
- * of that container, for which no _END comes. At no other time. */
+ * may nest as deep as it likes; only brackets and quotes are followed. After the last piece of an
+ * UNSB_JSON_KEY: the value of that key, which is all up to the comma or bracket behind it. After
+ * UNSB_JSON_OBJECT_BEGIN or _ARRAY_BEGIN: the rest of that container, for which no _END comes. At
+ * no other time. */
 UNSB_API void unsb_json_skip(unsb_json_reader *reader);
 /* At the end of the text: UNSB_OK if it was one whole document. A number that is the whole
  * document is given as UNSB_JSON_NUMBER here (then call again); else UNSB_E_JSON. */
@@ -1189,7 +1187,7 @@ typedef struct unsb_client {
             unsb_size offset;
             uint16_t at;
             uint8_t part; /* see >>request */
-            uint8_t utf8[3];
+            uint8_t utf8;
             size_t item;
             unsb_size body_size, counted;
         } tx;
@@ -1460,26 +1458,23 @@ static uint8_t unsbi_hex_value(uint8_t c)
 }
 
 #if UNSB_UTF8
-/* One step of RFC 3629 section 4. `state` is { bytes that must follow, bounds of the next one },
- * zeroed at the start; false: not UTF-8. */
-static bool unsbi_utf8_next(uint8_t state[3], uint8_t c)
+/* One step of RFC 3629 section 4. *state is 0 between characters, else the first byte, which moves
+ * up with each one that follows. false: not UTF-8. */
+static bool unsbi_utf8_next(uint8_t *state, uint8_t c)
 {
-    if (state[0] != 0) {
-        if (c < state[1] || c > state[2])
-            return false;
-        state[0]--;
-        state[1] = 0x80;
-        state[2] = 0xBF;
-        return true;
+    uint8_t lead = *state;
+
+    if (lead == 0) {
+        if (c >= 0x80)
+            *state = c;
+        return c < 0x80 || (c >= 0xC2 && c <= 0xF4);
     }
-    if (c < 0x80)
-        return true;
-    if (c < 0xC2 || c > 0xF4)
+    *state = (uint8_t)((lead & 0x20) == 0 ? 0 : lead << 1 | 1); /* none of the four below */
+    if ((c & 0xC0) != 0x80)
         return false;
-    state[0] = c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
-    state[1] = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
-    state[2] = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
-    return true;
+    if (c < (lead < 0xF0 ? 0xA0 : 0x90))
+        return lead != 0xE0 && lead != 0xF0;
+    return lead != 0xED && lead != 0xF4;
 }
 #endif
 
@@ -1936,7 +1931,7 @@ static size_t unsbi_read_size(size_t room)
 static bool unsbi_is_cut(const unsbi_encoding *e)
 {
 #if UNSB_UTF8
-    return e->utf8[0] != 0;
+    return *e->utf8 != 0;
 #else
     (void)e;
     return false;
@@ -2198,9 +2193,9 @@ static void unsbi_json_quoted(unsb_json_writer *w, const char *text, size_t size
     uint8_t piece[48];
     unsbi_encoding e;
 #if UNSB_UTF8
-    uint8_t utf8[3] = {0, 0, 0};
+    uint8_t utf8 = 0;
 
-    e.utf8 = utf8;
+    e.utf8 = &utf8;
 #endif
     unsbi_json_put(w, "\"", 1);
     while (size != 0 && w->error == UNSB_OK) {
@@ -2276,45 +2271,40 @@ UNSB_API int unsb_json_writer_end(const unsb_json_writer *writer)
  * >>json-reader
  * ====================================================================== */
 
-/* Where the reader stands. Between tokens: what may come next, a set; that is empty after the
- * document, where white space alone may follow. */
+/* Where the reader stands. Between tokens: what may come next, a set; 0 if a value is over. */
 enum {
-    UNSBI_JSON_VALUE = 0x01,
-    UNSBI_JSON_KEY_NEXT = 0x02,
+    UNSBI_JSON_KEY_NEXT = 0x01,
+    UNSBI_JSON_VALUE = 0x02,
     UNSBI_JSON_COLON = 0x04,
-    UNSBI_JSON_COMMA = 0x08,
-    UNSBI_JSON_CLOSE = 0x10
+    UNSBI_JSON_CLOSE = 0x08,
+    UNSBI_JSON_COMMA = 0x10 /* after a value that is in a container */
 };
 
-/* Within a token: which part. The odd ones of a number (RFC 8259 section 6) may be its last. */
+/* Within a token: which part. The odd ones of a number (RFC 8259 section 6) may be its last, and
+ * digits lead to them. */
 enum {
-    UNSBI_JSON_IN_LITERAL = 0x20,
-    UNSBI_JSON_MINUS = 0x22, /* "-" seen */
-    UNSBI_JSON_ZERO = 0x23,  /* a leading 0: no digit may follow */
-    UNSBI_JSON_INT = 0x25,
-    UNSBI_JSON_POINT = 0x26,
-    UNSBI_JSON_FRACTION = 0x27,
-    UNSBI_JSON_E = 0x28,
-    UNSBI_JSON_E_SIGN = 0x2A,
-    UNSBI_JSON_POWER = 0x2B,
-    UNSBI_JSON_IN_STRING,
-    UNSBI_JSON_ESCAPE,      /* "\" seen */
-    UNSBI_JSON_HEX,         /* "\u" seen; `count` digits follow */
-    UNSBI_JSON_SKIP,        /* a value that is passed over: before it, */
-    UNSBI_JSON_SKIP_INSIDE, /* within it, */
-    UNSBI_JSON_SKIP_STRING, /* within a string of it, */
-    UNSBI_JSON_SKIP_ESCAPE  /* and after a "\" there */
+    UNSBI_JSON_IN_LITERAL = 0x40, /* + the place in unsbi_json_literals */
+    UNSBI_JSON_SKIP = 0x55,       /* a value that is passed over, */
+    UNSBI_JSON_SKIP_STRING,       /* within a string of it, */
+    UNSBI_JSON_SKIP_ESCAPE,       /* and after a "\" there */
+    UNSBI_JSON_MINUS = 0x58,      /* "-" seen, or nothing yet */
+    UNSBI_JSON_INT = 0x59,
+    UNSBI_JSON_POINT = 0x5A,
+    UNSBI_JSON_FRACTION = 0x5B,
+    UNSBI_JSON_E = 0x5C,
+    UNSBI_JSON_E_PLUS = 0x5E,
+    UNSBI_JSON_E_MINUS = 0x60,
+    UNSBI_JSON_ESCAPE = 0x62, /* "\" seen */
+    UNSBI_JSON_HEX = 0x63,    /* "\u" seen; + the digits that came, until four did */
+    UNSBI_JSON_IN_STRING = 0x67
 };
 
-enum { /* unsb_json_reader.flags: of the token under way */
-    UNSBI_JSON_POWER_NEGATIVE = 1,
-    UNSBI_JSON_IS_KEY = UNSBI_JSON_KEY_NEXT,
-    UNSBI_JSON_SKIP_NEXT = 0x80 /* its value will be passed over */
-};
+/* Added to what is returned for a character that is not used: it comes again. */
+#define UNSBI_JSON_AGAIN 0x10
 
-/* Powers of ten that are written out are kept within this. */
-#define UNSBI_EXPONENT_MAX 10000
-/* So many digits are counted; both add up within 31 bits. */
+/* From here on a power of ten that is written out takes no further digits. */
+#define UNSBI_POWER_MAX 0x1000
+/* So many digits of the mantissa are counted; both add up within 31 bits. */
 #define UNSBI_DIGITS_MAX 0x40000000
 
 UNSB_API void unsb_json_reader_init(unsb_json_reader *reader)
@@ -2323,130 +2313,115 @@ UNSB_API void unsb_json_reader_init(unsb_json_reader *reader)
     reader->state = UNSBI_JSON_VALUE;
 }
 
-UNSBI_CALLED void unsbi_json_value_over(unsb_json_reader *r)
-{
-    r->state = r->depth == 0 ? 0 : UNSBI_JSON_COMMA | UNSBI_JSON_CLOSE;
-}
-
-static void unsbi_json_push(unsb_json_reader *r, bool array)
+/* Of the innermost open container: is it an object? */
+static uint8_t unsbi_json_object(const unsb_json_reader *r)
 {
 #if UNSB_JSON_DEPTH <= 32
-    r->arrays = r->arrays << 1 | array;
+    return r->objects & 1;
 #else
-    uint8_t bit = (uint8_t)(1u << (r->depth & 7));
-    uint8_t *bits = &r->arrays[r->depth >> 3];
+    uint8_t top = (uint8_t)(r->depth - 1);
 
-    *bits = (uint8_t)((*bits & ~bit) | (array ? bit : 0));
+    return r->depth == 0 ? 0 : r->objects[top >> 3] >> (top & 7) & 1;
+#endif
+}
+
+/* A container begins; `object` is 0 or 1. */
+static int unsbi_json_open(unsb_json_reader *r, uint8_t object)
+{
+    if (r->depth == UNSB_JSON_DEPTH)
+        return UNSB_E_JSON_DEPTH;
+#if UNSB_JSON_DEPTH <= 32
+    r->objects = r->objects << 1 | object;
+#else
+    {
+        uint8_t *bits = &r->objects[r->depth >> 3], at = r->depth & 7;
+        *bits = (uint8_t)((*bits & ~(1u << at)) | (unsigned)object << at);
+    }
 #endif
     r->depth++;
+    r->state = (uint8_t)(UNSBI_JSON_CLOSE + UNSBI_JSON_VALUE - object);
+    return UNSB_JSON_ARRAY_BEGIN - 2 * object;
 }
 
-static void unsbi_json_pop(unsb_json_reader *r)
+static void unsbi_json_close(unsb_json_reader *r)
 {
 #if UNSB_JSON_DEPTH <= 32
-    r->arrays >>= 1;
+    r->objects >>= 1;
 #endif
     r->depth--;
 }
 
-static bool unsbi_json_in_array(const unsb_json_reader *r)
-{
-#if UNSB_JSON_DEPTH <= 32
-    return (r->arrays & 1) != 0;
-#else
-    uint8_t top = (uint8_t)(r->depth - 1);
-
-    return r->depth != 0 && (r->arrays[top >> 3] >> (top & 7) & 1) != 0;
-#endif
-}
-
-static int unsbi_json_open(unsb_json_reader *r, bool array)
-{
-    if (r->depth == UNSB_JSON_DEPTH)
-        return UNSB_E_JSON_DEPTH;
-    unsbi_json_push(r, array);
-    r->state = UNSBI_JSON_CLOSE | (array ? UNSBI_JSON_VALUE : UNSBI_JSON_KEY_NEXT);
-    return array ? UNSB_JSON_ARRAY_BEGIN : UNSB_JSON_OBJECT_BEGIN;
-}
-
 #if UNSB_NUMBERS
-/* A digit of the mantissa. Those that it has no room for are dropped: `count` says that it is full,
- * `inexact` that they matter, or are more than the exponent counts. */
+/* A digit of the mantissa. Those that it has no room for are dropped: `inexact` says if they
+ * matter, or are more than the exponent counts. */
 static void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
 {
     uint64_t m = r->mantissa;
-    int32_t step = 0;
+    int32_t exponent = r->exponent - fraction;
 
-    if (r->count == 0 && unsbi_append(&m, sizeof m, 10, digit)) {
-        r->mantissa = m;
-        step = -(int32_t)fraction;
+    if (r->inexact || !unsbi_append(&m, sizeof m, 10, digit)) {
+        exponent++;
+        if (digit != 0)
+            r->inexact = true;
     } else {
-        r->count = 1;
-        r->inexact = r->inexact || digit != 0;
-        step = !fraction;
+        r->mantissa = m;
     }
-    if (r->exponent < UNSBI_DIGITS_MAX && r->exponent > -UNSBI_DIGITS_MAX)
-        r->exponent += step;
+    if (((uint32_t)exponent + UNSBI_DIGITS_MAX) >> 31 == 0)
+        r->exponent = exponent;
     else
-        r->inexact = r->inexact || r->mantissa != 0;
+        r->inexact = true;
 }
 #else
 static void unsbi_json_digit(unsb_json_reader *r, uint8_t digit, bool fraction)
 {
-    if (fraction ? digit != 0 : !unsbi_append(&r->mantissa, sizeof r->mantissa, 10, digit))
+    if (fraction ? digit != 0 : !unsbi_append(&r->mantissa, sizeof r->mantissa, 10, digit)) {
         r->inexact = true;
-}
-#endif
-
-/* One character of a number: false if it does not belong to it. */
-static bool unsbi_json_number_char(unsb_json_reader *r, uint8_t c)
-{
-    uint8_t state = r->state, next = 0;
-
-    if (unsbi_is_digit(c)) {
-        c = (uint8_t)(c - '0');
-        if (state >= UNSBI_JSON_E) {
-#if UNSB_NUMBERS
-            r->power = (uint16_t)(r->power < 1000 ? r->power * 10 + c : UNSBI_EXPONENT_MAX);
-#endif
-            next = UNSBI_JSON_POWER;
-        } else if (state != UNSBI_JSON_ZERO) {
-            unsbi_json_digit(r, c, state >= UNSBI_JSON_POINT);
-            next = state >= UNSBI_JSON_POINT              ? UNSBI_JSON_FRACTION
-                   : state == UNSBI_JSON_MINUS && c == 0 ? UNSBI_JSON_ZERO
-                                                         : UNSBI_JSON_INT;
-        }
-    } else if (state < UNSBI_JSON_E) {
-        if ((state & 1) != 0 && (c | 0x20) == 'e')
-            next = UNSBI_JSON_E;
-        if ((state & 1) != 0 && c == '.' && state < UNSBI_JSON_POINT)
-            next = UNSBI_JSON_POINT;
-    } else if (state == UNSBI_JSON_E && (c == '+' || c == '-')) {
-        next = UNSBI_JSON_E_SIGN;
-        r->flags = c == '-'; /* UNSBI_JSON_POWER_NEGATIVE */
+        r->mantissa = 1; /* of no use, but not 0 */
     }
-    if (next == 0)
-        return false;
-    r->state = next;
-    return true;
 }
-
-UNSBI_CALLED int unsbi_json_number_over(unsb_json_reader *r)
-{
-#if UNSB_NUMBERS
-    int32_t power = r->power;
-
-    if (power == UNSBI_EXPONENT_MAX && r->mantissa != 0)
-        r->inexact = true;
-    r->exponent += (r->flags & UNSBI_JSON_POWER_NEGATIVE) != 0 ? -power : power;
-#else
-    if (r->state >= UNSBI_JSON_E)
-        r->inexact = true;
 #endif
-    if ((r->state & 1) == 0)
-        return UNSB_E_JSON;
-    unsbi_json_value_over(r);
-    return UNSB_JSON_NUMBER;
+
+/* A character of a number, or the first one after it. */
+UNSBI_CALLED int unsbi_json_number_char(unsb_json_reader *r, uint8_t c)
+{
+    uint8_t state = r->state, digit = (uint8_t)(c - '0');
+
+    bool zero = r->mantissa == 0;
+
+    if (digit <= 9) {
+        if (state == UNSBI_JSON_INT && zero)
+            return UNSB_E_JSON; /* a leading 0 */
+        if (state < UNSBI_JSON_E) {
+            unsbi_json_digit(r, digit, state >= UNSBI_JSON_POINT);
+        } else {
+#if UNSB_NUMBERS
+            if (r->digits < UNSBI_POWER_MAX)
+                r->digits = (uint16_t)(r->digits * 10 + digit);
+            else
+                r->inexact = !zero;
+#endif
+        }
+        state |= 1;
+    } else if (c == '.' && state == UNSBI_JSON_INT) {
+        state = UNSBI_JSON_POINT;
+    } else if ((c | 0x20) == 'e' && (state == UNSBI_JSON_INT || state == UNSBI_JSON_FRACTION)) {
+        state = UNSBI_JSON_E;
+    } else if ((c == '+' || c == '-') && state == UNSBI_JSON_E) {
+        state = (uint8_t)(UNSBI_JSON_E_PLUS + (c - '+'));
+    } else {
+#if UNSB_NUMBERS
+        r->exponent += state >= UNSBI_JSON_E_MINUS ? -(int32_t)r->digits : r->digits;
+#else
+        if (state >= UNSBI_JSON_E)
+            r->inexact = true;
+#endif
+        if ((state & 1) == 0)
+            return UNSB_E_JSON;
+        r->state = 0;
+        return UNSB_JSON_NUMBER + UNSBI_JSON_AGAIN;
+    }
+    r->state = state;
+    return UNSB_JSON_MORE;
 }
 
 #if UNSB_NUMBERS
@@ -2458,17 +2433,20 @@ UNSBI_CALLED bool unsbi_integer(const unsb_json_reader *r, bool exact, int64_t *
     int32_t exponent = r->exponent;
     bool cut = r->inexact; /* what was dropped lies behind the point, or the number does not fit */
 
-    for (; exponent < 0 && m != 0; exponent++)
-        if (unsbi_divide10(&m) != 0)
+    for (; exponent != 0 && m != 0; exponent++) {
+        if (exponent > 0) {
+            exponent -= 2; /* and 1 up, below 0 as here */
+            if (!unsbi_append(&m, sizeof m, 10, 0))
+                return false;
+        } else if (unsbi_divide10(&m) != 0) {
             cut = true;
-    for (; exponent > 0 && m != 0; exponent--)
-        if (!unsbi_append(&m, sizeof m, 10, 0))
-            return false;
+        }
+    }
     if (r->negative)
         m = 0u - m;
     if ((exact && cut) || (m != 0 && (m >> 63 != 0) != r->negative)) /* that is another sign */
         return false;
-    memcpy(value, &m, sizeof m);
+    *value = (int64_t)m;
     return true;
 }
 #else
@@ -2510,226 +2488,205 @@ UNSB_API double unsb_json_double(const unsb_json_reader *reader)
 }
 #endif
 
-/* 8 characters apart, in the order of their events. */
-static const char unsbi_json_literals[21] = "false\0\0\0true\0\0\0\0null";
-
-/* The first character of a value. */
-UNSBI_CALLED int unsbi_json_value_start(unsb_json_reader *r, uint8_t c)
-{
-    uint8_t i;
-
-    if ((c | 0x20) == '{') /* or '[' */
-        return unsbi_json_open(r, c == '[');
-    for (i = 0; i < sizeof unsbi_json_literals; i = (uint8_t)(i + 8))
-        if (c == (uint8_t)unsbi_json_literals[i]) {
-            r->count = (uint8_t)(i + 1);
-            r->state = UNSBI_JSON_IN_LITERAL;
-            return UNSB_JSON_MORE;
-        }
-    r->mantissa = 0;
-#if UNSB_NUMBERS
-    r->exponent = 0;
-    r->power = 0;
-    r->count = 0;
-#endif
-    r->flags = 0;
-    r->inexact = false;
-    r->negative = c == '-';
-    r->state = UNSBI_JSON_MINUS;
-    if (unsbi_is_digit(c))
-        (void)unsbi_json_number_char(r, c);
-    else if (c != '-')
-        return UNSB_E_JSON;
-    return UNSB_JSON_MORE;
-}
+/* Each followed by its event. Bits 3 and 4 of its first letter say where it begins. */
+static const uint8_t unsbi_json_literals[21] = {
+    'f', 'a', 'l', 's', 'e', UNSB_JSON_FALSE, 0, 0, 'n', 'u', 'l', 'l', UNSB_JSON_NULL, 0, 0, 0,
+    't', 'r', 'u', 'e', UNSB_JSON_TRUE};
 
 static int unsbi_json_literal_char(unsb_json_reader *r, uint8_t c)
 {
-    if ((uint8_t)unsbi_json_literals[r->count] != c)
+    const uint8_t *at = unsbi_json_literals + (r->state - UNSBI_JSON_IN_LITERAL);
+
+    if (at[0] != c)
         return UNSB_E_JSON;
-    if (unsbi_json_literals[++r->count] != '\0')
+    r->state++;
+    if (at[1] > UNSB_JSON_NULL)
         return UNSB_JSON_MORE;
-    unsbi_json_value_over(r);
-    return UNSB_JSON_FALSE + (r->count >> 3);
+    r->state = 0;
+    return at[1];
+}
+
+/* The first character of a value that is no string. */
+static int unsbi_json_value_start(unsb_json_reader *r, uint8_t c)
+{
+    if ((c | 0x20) == '{') /* or '[' */
+        return unsbi_json_open(r, c >> 5 & 1);
+    if (c >= 'a') {
+        if (c >= 0x80 && r->lenient && r->depth == 0)
+            return UNSB_JSON_MORE; /* of a byte order mark, if anything */
+        r->state = (uint8_t)(UNSBI_JSON_IN_LITERAL + (c & 0x18));
+        return UNSBI_JSON_AGAIN;
+    }
+    r->mantissa = 0;
+#if UNSB_NUMBERS
+    r->exponent = 0;
+    r->digits = 0;
+#endif
+    r->inexact = false;
+    r->negative = c == '-';
+    r->state = UNSBI_JSON_MINUS;
+    return c == '-' ? UNSB_JSON_MORE : UNSBI_JSON_AGAIN;
 }
 
 /* A character between values. */
-UNSBI_CALLED int unsbi_json_between(unsb_json_reader *r, uint8_t c)
+static int unsbi_json_between(unsb_json_reader *r, uint8_t c)
 {
-    uint8_t may = r->state, next = 0;
-    bool array = unsbi_json_in_array(r);
+    uint8_t may = r->state, object = unsbi_json_object(r), needs, next;
 
-    if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
+    if (may == 0 && r->depth != 0)
+        may = UNSBI_JSON_COMMA | UNSBI_JSON_CLOSE;
+    switch (c) {
+    case ' ':
+    case '\t':
+    case '\n':
+    case '\r':
         return UNSB_JSON_MORE;
-    if (c == (array ? ']' : '}') && (may & UNSBI_JSON_CLOSE) != 0) {
-        unsbi_json_pop(r);
-        unsbi_json_value_over(r);
-        return array ? UNSB_JSON_ARRAY_END : UNSB_JSON_OBJECT_END;
-    }
-    if (c == ',' && (may & UNSBI_JSON_COMMA) != 0) {
-        next = array ? UNSBI_JSON_VALUE : UNSBI_JSON_KEY_NEXT;
-    } else if (c == ':' && (may & UNSBI_JSON_COLON) != 0) {
+    case ',':
+        needs = UNSBI_JSON_COMMA;
+        next = (uint8_t)(UNSBI_JSON_VALUE - object);
+        break;
+    case ':':
+        needs = UNSBI_JSON_COLON;
         next = UNSBI_JSON_VALUE;
-        if ((r->flags & UNSBI_JSON_SKIP_NEXT) != 0)
-            next = UNSBI_JSON_SKIP;
-    } else if (c == '"' && (may & (UNSBI_JSON_VALUE | UNSBI_JSON_KEY_NEXT)) != 0) {
-        r->flags = may;
+        break;
+    case '"':
+        needs = UNSBI_JSON_VALUE | UNSBI_JSON_KEY_NEXT;
+        r->kind = may & needs;
+        r->partial = true;
         next = UNSBI_JSON_IN_STRING;
-    } else if (r->lenient && r->depth == 0 && (c == 0xEF || c == 0xBB || c == 0xBF)) {
-        next = may; /* of a byte order mark, if anything */
-    } else {
+        break;
+    default:
+        if (c == (']' | object << 5) && (may & UNSBI_JSON_CLOSE) != 0) {
+            unsbi_json_close(r);
+            r->state = 0;
+            return UNSB_JSON_ARRAY_END - 2 * object;
+        }
         return (may & UNSBI_JSON_VALUE) != 0 ? unsbi_json_value_start(r, c) : UNSB_E_JSON;
     }
     r->state = next;
+    if ((may & needs) == 0)
+        return UNSB_E_JSON;
     return UNSB_JSON_MORE;
 }
 
 UNSB_API void unsb_json_skip(unsb_json_reader *reader)
 {
-    if (reader->state == UNSBI_JSON_COLON) {
-        reader->flags |= UNSBI_JSON_SKIP_NEXT;
-        reader->skipped = 0;
-    } else {
-        unsbi_json_pop(reader);
-        reader->state = UNSBI_JSON_SKIP_INSIDE;
-        reader->skipped = 1;
-    }
+    reader->skipped = reader->state != UNSBI_JSON_COLON;
+    if (reader->skipped != 0)
+        unsbi_json_close(reader);
+    reader->state = UNSBI_JSON_SKIP;
 }
 
-/* A character of a value that is passed over, or the first one after a number or literal: false. */
-static bool unsbi_json_skip_char(unsb_json_reader *r, uint8_t c)
+/* A character of a value that is passed over, or the first one after it. */
+static int unsbi_json_skip_char(unsb_json_reader *r, uint8_t c)
 {
-    bool opens = (c | 0x20) == '{', closes = (c | 0x20) == '}'; /* or '[', ']' */
+    uint8_t kind = (uint8_t)(c | 0x20);
 
     if (r->state == UNSBI_JSON_SKIP_ESCAPE) {
         r->state = UNSBI_JSON_SKIP_STRING;
     } else if (r->state == UNSBI_JSON_SKIP_STRING) {
         if (c == '\\')
             r->state = UNSBI_JSON_SKIP_ESCAPE;
-        if (c != '"')
-            return true;
-        r->state = UNSBI_JSON_SKIP_INSIDE;
-        if (r->skipped == 0)
-            unsbi_json_value_over(r);
+        if (c == '"')
+            r->state = UNSBI_JSON_SKIP;
     } else if (c == '"') {
         r->state = UNSBI_JSON_SKIP_STRING;
-    } else if (r->skipped == 0 && (closes || c == ',' || c <= ' ')) {
-        if (r->state == UNSBI_JSON_SKIP && c <= ' ')
-            return true;
-        /* a number or literal is over, or what should have been one is missing */
-        if (r->state != UNSBI_JSON_SKIP)
-            unsbi_json_value_over(r);
-        else
-            r->state = UNSBI_JSON_VALUE;
-        return false;
-    } else {
-        r->state = UNSBI_JSON_SKIP_INSIDE;
-        r->skipped = (unsb_size)(r->skipped + opens - closes);
-        if (closes && r->skipped == 0)
-            unsbi_json_value_over(r);
+    } else if (kind == '{') { /* or '[' */
+        r->skipped++;
+    } else if (r->skipped == 0 && (kind == '}' || c == ',')) {
+        r->state = 0;
+        return UNSBI_JSON_AGAIN;
+    } else if (kind == '}' && --r->skipped == 0) { /* or ']' */
+        r->state = 0;
     }
-    return true;
+    return UNSB_JSON_MORE;
 }
 
-/* RFC 3629 section 3. */
-UNSBI_CALLED uint8_t unsbi_utf8_encode(uint32_t code, char out[4])
+/* RFC 3629 section 3, to end before `end`; returns the first byte's place, 4 before it at the most.
+ * A negative code is that of a byte alone. */
+UNSBI_CALLED char *unsbi_utf8_encode(int32_t code, char *end)
 {
-    uint8_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4, i;
+    uint32_t most = 0x3F; /* what the first byte has room for */
 
-    for (i = size; i-- > 1; code >>= 6)
-        out[i] = (char)(0x80 | (code & 0x3F));
-    out[0] = (char)(size == 1 ? code : (0xF00u >> size & 0xFF) | code);
-    return size;
+    if (code > 0x7F) {
+        do {
+            *--end = (char)(0x80 | (code & 0x3F));
+            code >>= 6;
+            most >>= 1;
+        } while (code > (int32_t)most);
+        code |= (int32_t)(~most << 1);
+    }
+    *--end = (char)code;
+    return end;
 }
 
-/* A code unit of an escape. Returns how many bytes of text it makes, from unescaped[n] on, with the
- * n that stand there; 0: it is the first half of a surrogate pair (RFC 8259 section 7). */
-static int unsbi_json_code(unsb_json_reader *r, uint32_t code, int n)
-{
-    uint32_t high = code >> 10; /* 0x36 and 0x37 are the halves of surrogate pairs */
-
-    if (r->surrogate != 0 && high == 0x37) {
-        code += ((uint32_t)r->surrogate << 10) - 0x35FDC00u; /* (0xD800 << 10) + 0xDC00 - 0x10000 */
-        r->surrogate = 0;
-        return unsbi_utf8_encode(code, r->unescaped);
-    }
-    if (r->surrogate != 0) {
-        if (UNSB_UTF8 && !r->lenient)
-            return UNSB_E_JSON_UTF8;
-        r->surrogate = 0;
-        n = unsbi_utf8_encode(0xFFFD, r->unescaped);
-    }
-    if (high == 0x36) {
-        r->surrogate = (uint16_t)code;
-        return n;
-    }
-    if (high == 0x37) {
-        if (UNSB_UTF8 && !r->lenient)
-            return UNSB_E_JSON_UTF8;
-        if (code >= 0xDC80 && code <= 0xDCFF) {
-            r->unescaped[n] = (char)(code & 0xFF);
-            return n + 1;
-        }
-        code = 0xFFFD;
-    }
-    return n + unsbi_utf8_encode(code, r->unescaped + n);
-}
-
-/* A character of a string. Returns how many bytes of text it ends, which stand in `unescaped`, or
- * an error. 0: an escape goes on (or was the first half of a pair), or the string is over. */
+/* A character of a string. Returns how many bytes of text it ends, which stand at the end of
+ * `unescaped`, with UNSBI_JSON_AGAIN if it is not of them; or an error. 0: an escape goes on (or
+ * was the first half of a pair), or the string is over. */
 UNSBI_CALLED int unsbi_json_string_char(unsb_json_reader *r, uint8_t c)
 {
-    int n = 0;
+    uint8_t state = r->state;
+    int32_t code = c, high;
+    int again = 0;
 
-    if (r->state == UNSBI_JSON_IN_STRING) {
+    if (state == UNSBI_JSON_IN_STRING) {
 #if UNSB_UTF8
-        if (!r->lenient && (!unsbi_utf8_next(r->utf8, c) || (r->surrogate != 0 && c != '\\')))
-            return UNSB_E_JSON_UTF8;
+        if (!r->lenient) {
+            if (!unsbi_utf8_next(&r->utf8, c))
+                return UNSB_E_JSON_UTF8;
+            if (c < 0x20)
+                return UNSB_E_JSON;
+        }
 #endif
         if (c == '\\') {
             r->state = UNSBI_JSON_ESCAPE;
             return 0;
         }
-        if (r->surrogate != 0)
-            n = unsbi_utf8_encode(0xFFFD, r->unescaped);
-        r->surrogate = 0;
-        if (c == '"') {
-            unsbi_json_value_over(r);
-            if ((r->flags & UNSBI_JSON_IS_KEY) != 0)
-                r->state = UNSBI_JSON_COLON;
-            return n;
-        }
-        if (UNSB_UTF8 && c < 0x20 && !r->lenient)
-            return UNSB_E_JSON;
-        r->unescaped[n] = (char)c;
-        return n + 1;
-    }
-    if (r->state == UNSBI_JSON_ESCAPE) {
-        if (c == 'u') {
-            r->state = UNSBI_JSON_HEX;
-            r->count = 4;
+        if (c == '"' && r->surrogate == 0) {
+            r->partial = false;
+            r->state = (r->kind & UNSBI_JSON_KEY_NEXT) != 0 ? UNSBI_JSON_COLON : 0;
             return 0;
         }
-        c = unsbi_json_other(c, 1);
-        if (c == 0)
+        code = (int8_t)c;
+    } else if (state == UNSBI_JSON_ESCAPE) {
+        if (c == 'u') {
+            r->state = UNSBI_JSON_HEX;
+            return 0;
+        }
+        code = unsbi_json_other(c, 1);
+        if (code == 0)
             return UNSB_E_JSON;
-        r->code = c;
     } else {
         c = unsbi_hex_value(c);
         if (c > 15)
             return UNSB_E_JSON;
-        r->code = (uint16_t)(r->code << 4 | c);
-        if (--r->count != 0)
+        code = (uint16_t)(r->digits << 4 | c);
+        if (state + 1 != UNSBI_JSON_IN_STRING) {
+            r->digits = (uint16_t)code;
+            r->state++;
             return 0;
+        }
     }
-    r->state = UNSBI_JSON_IN_STRING;
-    return unsbi_json_code(r, r->code, n);
-}
-
-UNSBI_CALLED int unsbi_json_piece(unsb_json_reader *r)
-{
-    r->partial = r->state >= UNSBI_JSON_IN_STRING;
-    return (r->flags & UNSBI_JSON_IS_KEY) != 0 ? UNSB_JSON_KEY : UNSB_JSON_STRING;
+    high = code >> 10; /* 0x36 and 0x37 are the halves of surrogate pairs (RFC 8259 section 7) */
+    if (UNSB_UTF8 && !r->lenient && (r->surrogate != 0) != (high == 0x37))
+        return UNSB_E_JSON_UTF8;
+    if (r->surrogate != 0 && high != 0x37) {
+        code = 0xFFFD;
+        again = UNSBI_JSON_AGAIN;
+    } else {
+        r->state = UNSBI_JSON_IN_STRING;
+        if (high == 0x36) {
+            r->surrogate = (uint16_t)code;
+            return 0;
+        }
+        if (r->surrogate != 0) {
+            code += ((int32_t)r->surrogate << 10) - (0xD800 << 10) - 0xDC00 + 0x10000;
+        } else if (high == 0x37) {
+            code = (code >> 7 & 7) == 1 ? (int8_t)code : 0xFFFD; /* U+DC80 to U+DCFF: PEP 383 */
+        }
+    }
+    r->surrogate = 0;
+    return (int)(r->unescaped + 4 - unsbi_utf8_encode(code, r->unescaped + 4)) + again;
 }
 
 #if !UNSB_SMALL
@@ -2740,11 +2697,12 @@ static uint8_t *unsbi_json_next_string(unsb_json_reader *r, uint8_t *p, const ui
 
     if (end - p < 2 || p[1] != '"')
         return p;
-    if (*p == ',' && (r->state & UNSBI_JSON_COMMA) != 0)
-        may = unsbi_json_in_array(r) ? UNSBI_JSON_VALUE : UNSBI_JSON_KEY_NEXT;
-    else if (*p != ':' || r->state != UNSBI_JSON_COLON || (r->flags & UNSBI_JSON_SKIP_NEXT) != 0)
+    if (*p == ',' && r->state == 0 && r->depth != 0)
+        may = (uint8_t)(may - unsbi_json_object(r));
+    else if (*p != ':' || r->state != UNSBI_JSON_COLON)
         return p;
-    r->flags = may;
+    r->kind = may;
+    r->partial = true;
     r->state = UNSBI_JSON_IN_STRING;
     return p + 2;
 }
@@ -2770,69 +2728,75 @@ static uint8_t *unsbi_json_plain(uint8_t *p, const uint8_t *end, uint8_t **out)
 }
 #endif
 
+/* A character of anything but a string. */
+UNSBI_CALLED int unsbi_json_char(unsb_json_reader *r, uint8_t c)
+{
+    if (r->state >= UNSBI_JSON_MINUS)
+        return unsbi_json_number_char(r, c);
+    if (r->state >= UNSBI_JSON_SKIP)
+        return unsbi_json_skip_char(r, c);
+    if (r->state >= UNSBI_JSON_IN_LITERAL)
+        return unsbi_json_literal_char(r, c);
+    return unsbi_json_between(r, c);
+}
+
 UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, size_t *used)
 {
     uint8_t *p = (uint8_t *)data, *end, *out;
-    int event = UNSB_JSON_MORE, n;
+    int event = reader->error, n;
 
-    *used = 0;
-    if (size == 0 || reader->error != 0)
-        return reader->error;
-    end = p + size;
+    end = size != 0 ? p + size : p; /* `data` may be NULL then */
 #if !UNSB_SMALL
-    if (reader->state < UNSBI_JSON_IN_LITERAL)
+    if (event == UNSB_JSON_MORE && reader->state < UNSBI_JSON_IN_LITERAL)
         p = unsbi_json_next_string(reader, p, end);
 #endif
     out = p; /* the bytes of a string are moved together, from `text` to here */
     reader->text = (char *)p;
     while (p < end && event == UNSB_JSON_MORE) {
-        if (reader->state >= UNSBI_JSON_SKIP) {
-            if (unsbi_json_skip_char(reader, *p))
-                p++;
-        } else if (reader->state >= UNSBI_JSON_IN_STRING) {
-#if !UNSB_SMALL
-            if (reader->state == UNSBI_JSON_IN_STRING && reader->utf8[0] == 0 &&
-                reader->surrogate == 0)
-                p = unsbi_json_plain(p, end, &out);
-            if (p == end)
-                break;
-#endif
-            if (reader->surrogate != 0 && out != (uint8_t *)reader->text && p - out < 3) {
-                event = unsbi_json_piece(reader); /* first: a U+FFFD may need its room */
-                continue;
-            }
-            n = unsbi_json_string_char(reader, *p++);
-            if (n > p - out) { /* of an escape that began in an earlier piece */
-                reader->text = reader->unescaped;
-                out = (uint8_t *)reader->unescaped + n;
-                event = unsbi_json_piece(reader);
-            } else if (n >= 0) {
-                memcpy(out, reader->unescaped, (size_t)n);
-                out += n;
-                if (reader->state < UNSBI_JSON_IN_STRING)
-                    event = unsbi_json_piece(reader);
-            } else {
-                event = n;
-            }
-            continue;
-        } else if (reader->state >= UNSBI_JSON_MINUS) {
-            if (unsbi_json_number_char(reader, *p))
+        if (!reader->partial) {
+            event = unsbi_json_char(reader, *p);
+            if (event < UNSBI_JSON_AGAIN)
                 p++;
             else
-                event = unsbi_json_number_over(reader);
-        } else if (reader->state == UNSBI_JSON_IN_LITERAL) {
-            event = unsbi_json_literal_char(reader, *p++);
-        } else {
-            event = unsbi_json_between(reader, *p++);
+                event -= UNSBI_JSON_AGAIN;
+            out = p;
+            reader->text = (char *)p;
+            continue;
         }
-        out = p;
-        reader->text = (char *)p;
+#if !UNSB_SMALL
+        if (reader->state == UNSBI_JSON_IN_STRING && reader->utf8 == 0 && reader->surrogate == 0)
+            p = unsbi_json_plain(p, end, &out);
+        if (p == end)
+            break;
+#endif
+        n = unsbi_json_string_char(reader, *p);
+        if (n < UNSBI_JSON_AGAIN) {
+            p++;
+        } else {
+            n -= UNSBI_JSON_AGAIN;
+            event = UNSB_JSON_STRING; /* as what comes next may need the room */
+        }
+        if (n < 0) {
+            event = n;
+            break;
+        }
+        if (!reader->partial)
+            event = UNSB_JSON_STRING;
+        if (n > p - out) { /* of an escape that began in an earlier piece */
+            out = (uint8_t *)reader->unescaped + 4 - n;
+            reader->text = (char *)out;
+            event = UNSB_JSON_STRING;
+        }
+        for (; n != 0; n--)
+            *out++ = (uint8_t)reader->unescaped[4 - n];
     }
     *used = (size_t)(p - (uint8_t *)data);
     reader->text_size = (size_t)((char *)out - reader->text);
-    reader->error = (int16_t)(event < 0 ? event : 0);
+    reader->error = event < 0 ? event : 0;
     /* what was good comes before the error, however the text was cut */
-    return event <= 0 && reader->text_size != 0 ? unsbi_json_piece(reader) : event;
+    if (event == UNSB_JSON_STRING || reader->text_size != 0)
+        event = UNSB_JSON_KEY - UNSBI_JSON_KEY_NEXT + reader->kind;
+    return event;
 }
 
 UNSB_API int unsb_json_read_copy(unsb_json_reader *reader, const char *data, size_t size,
@@ -2846,16 +2810,13 @@ UNSB_API int unsb_json_read_copy(unsb_json_reader *reader, const char *data, siz
 
 UNSB_API int unsb_json_read_end(unsb_json_reader *reader)
 {
-    int rc = reader->error;
-
-    if (rc == 0 && reader->state != 0) {
-        rc = UNSB_E_JSON;
-        if (reader->depth == 0 && reader->state >= UNSBI_JSON_MINUS &&
-            reader->state < UNSBI_JSON_IN_STRING)
-            rc = unsbi_json_number_over(reader);
-        reader->error = (int16_t)(rc < 0 ? rc : 0);
-    }
-    return rc;
+    if (reader->error != 0 || (reader->state == 0 && reader->depth == 0))
+        return reader->error;
+    if (reader->depth == 0 && reader->state >= UNSBI_JSON_MINUS &&
+        reader->state < UNSBI_JSON_ESCAPE && unsbi_json_number_char(reader, ' ') > 0)
+        return UNSB_JSON_NUMBER;
+    reader->error = UNSB_E_JSON;
+    return UNSB_E_JSON;
 }
 
 #if UNSB_SIGNING
@@ -3497,7 +3458,7 @@ static int unsbi_put(unsb_client *client, const unsbi_segment *s)
         if (size == 0)
             return UNSB_PENDING;
 #if UNSB_UTF8
-        e.utf8 = client->v.tx.utf8;
+        e.utf8 = &client->v.tx.utf8;
 #endif
         e.out = (uint8_t *)client->config.buffer + client->end;
         e.in_end = e.out + (s->encode != NULL ? room : size);
@@ -3514,7 +3475,7 @@ static int unsbi_put(unsb_client *client, const unsbi_segment *s)
     }
     client->v.tx.offset = 0;
 #if UNSB_UTF8
-    if (client->v.tx.utf8[0] != 0)
+    if (client->v.tx.utf8 != 0)
         return UNSB_E_UTF8;
 #endif
     return UNSB_OK;

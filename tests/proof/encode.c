@@ -10,14 +10,14 @@ static void encode(unsbi_encoder *encoder)
 {
     const size_t size = ROOM_MAX;
     size_t in = some_size(size), out = some_size(in), i = some_size(size);
-    uint8_t room[ROOM_MAX], copy[ROOM_MAX], utf8[3], *from = room + in, *to = room + out;
+    uint8_t room[ROOM_MAX], copy[ROOM_MAX], utf8, *from = room + in, *to = room + out;
     unsbi_encoding e;
     int rc;
 
     e.in = from;
     e.in_end = room + size;
     e.out = to;
-    e.utf8 = utf8;
+    e.utf8 = &utf8;
     memcpy(copy, room, size);
     rc = unsbi_encode(&e, encoder);
     prove(rc == UNSB_OK || rc == UNSB_E_UTF8, "one of two results");
@@ -88,7 +88,7 @@ static size_t escape(uint8_t c, uint8_t *out)
 static void value(unsbi_encoder *encoder, const uint8_t *in, size_t size, const uint8_t *expected,
                   size_t want)
 {
-    uint8_t room[VALUE_MAX], utf8[3] = {0, 0, 0};
+    uint8_t room[VALUE_MAX], utf8 = 0;
     unsbi_encoding e;
     size_t i = some_size(VALUE_MAX - 1);
 
@@ -96,7 +96,7 @@ static void value(unsbi_encoder *encoder, const uint8_t *in, size_t size, const 
     e.out = room;
     e.in = room + VALUE_MAX - size;
     e.in_end = room + VALUE_MAX;
-    e.utf8 = utf8;
+    e.utf8 = &utf8;
     prove(unsbi_encode(&e, encoder) == UNSB_OK && e.in == e.in_end, "all of it is encoded");
     prove((size_t)(e.out - room) == want, "as long as it should be");
     prove(i >= want || room[i] == expected[i], "as it should be");

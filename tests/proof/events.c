@@ -348,10 +348,8 @@ static void on_key(int where)
     client.u.rx.json.state = more ? UNSBI_JSON_IN_STRING : UNSBI_JSON_COLON;
     given(is_object(client.v.rx.within & 15));
     given(client.u.rx.json.depth != 0 && client.u.rx.json.depth <= UNSB_JSON_DEPTH);
-    client.u.rx.json.flags = 0;
     rc = unsbi_event(&client, UNSB_JSON_KEY);
-    judge(rc, more ? IN_KEY
-              : (client.u.rx.json.flags & UNSBI_JSON_SKIP_NEXT) != 0 ? BETWEEN : BEFORE_VALUE);
+    judge(rc, more ? IN_KEY : client.u.rx.json.state == UNSBI_JSON_SKIP ? BETWEEN : BEFORE_VALUE);
     prove(rc == UNSB_OK, "a key is no error");
 }
 
@@ -374,7 +372,7 @@ static void on_begin(int where)
                         : UNSBI_JSON_KEY_NEXT | UNSBI_JSON_CLOSE;
     given(json->depth != 0 && json->depth <= UNSB_JSON_DEPTH);
     judge(unsbi_event(&client, array ? UNSB_JSON_ARRAY_BEGIN : UNSB_JSON_OBJECT_BEGIN), BETWEEN);
-    if (json->state == UNSBI_JSON_SKIP_INSIDE)
+    if (json->state == UNSBI_JSON_SKIP)
         prove(client.v.rx.within == was, "what is skipped is in no stack");
     else
         prove(client.v.rx.within >> 4 == was && was >> 12 == 0 &&

@@ -8,77 +8,63 @@
 
 static bool in_object(const unsb_json_reader *r)
 {
-    return r->depth != 0 && !unsbi_json_in_array(r);
+    return r->depth != 0 && unsbi_json_object(r) != 0;
 }
 
-/* The bits of `arrays` above those of the open containers are clear. */
+/* The bits of `objects` above those of the open containers are clear. */
 static bool bounded(const unsb_json_reader *r)
 {
-    return r->depth <= UNSB_JSON_DEPTH && (r->depth == 32 || r->arrays >> r->depth == 0);
+    return r->depth <= UNSB_JSON_DEPTH && (r->depth == 32 || r->objects >> r->depth == 0);
+}
+
+static bool in_string(const unsb_json_reader *r)
+{
+    return r->state >= UNSBI_JSON_ESCAPE && r->state <= UNSBI_JSON_IN_STRING;
 }
 
 static bool token(const unsb_json_reader *r)
 {
-    switch (r->state) {
-    case UNSBI_JSON_IN_LITERAL:
-        return r->count >= 1 && r->count < sizeof unsbi_json_literals &&
-               unsbi_json_literals[r->count] != '\0' && unsbi_json_literals[r->count - 1] != '\0';
-    case UNSBI_JSON_MINUS:
-    case UNSBI_JSON_ZERO:
-    case UNSBI_JSON_INT:
-    case UNSBI_JSON_POINT:
-    case UNSBI_JSON_FRACTION:
-    case UNSBI_JSON_E:
-    case UNSBI_JSON_E_SIGN:
-    case UNSBI_JSON_POWER:
-        return r->power <= UNSBI_EXPONENT_MAX && r->count <= 1 &&
-               r->exponent <= UNSBI_DIGITS_MAX && r->exponent >= -UNSBI_DIGITS_MAX;
-    case UNSBI_JSON_HEX:
-        return r->count >= 1 && r->count <= 4;
-    case UNSBI_JSON_IN_STRING:
-    case UNSBI_JSON_ESCAPE:
+    uint8_t at = (uint8_t)(r->state - UNSBI_JSON_IN_LITERAL);
+
+    if (at < sizeof unsbi_json_literals && unsbi_json_literals[at] > UNSB_JSON_NULL)
         return true;
-    case UNSBI_JSON_SKIP:
-    case UNSBI_JSON_SKIP_INSIDE:
-    case UNSBI_JSON_SKIP_STRING:
-    case UNSBI_JSON_SKIP_ESCAPE:
-        return true;
-    default:
-        return false;
-    }
+    if (r->state >= UNSBI_JSON_MINUS && r->state < UNSBI_JSON_ESCAPE)
+        return r->digits < UNSBI_POWER_MAX * 10 && r->exponent <= UNSBI_DIGITS_MAX &&
+               r->exponent >= -UNSBI_DIGITS_MAX;
+    return in_string(r) || r->state == UNSBI_JSON_SKIP || r->state == UNSBI_JSON_SKIP_STRING ||
+           r->state == UNSBI_JSON_SKIP_ESCAPE;
 }
 
 static bool holds(const unsb_json_reader *r)
 {
-    bool string = r->state >= UNSBI_JSON_IN_STRING && r->state <= UNSBI_JSON_HEX;
+    bool string = in_string(r);
 
     if (!bounded(r))
         return false;
     if (r->error != 0) /* the rest is of no account then */
         return r->error == UNSB_E_JSON || r->error == UNSB_E_JSON_DEPTH ||
                r->error == UNSB_E_JSON_UTF8;
-    if (r->utf8[0] > 3 ||
-        (r->utf8[0] != 0 && (r->utf8[1] < 0x80 || r->utf8[2] > 0xBF)) ||
-        (r->utf8[0] != 0 && (r->state != UNSBI_JSON_IN_STRING || r->lenient)))
+    if (r->partial != string)
+        return false;
+    if (r->utf8 != 0 && (r->state != UNSBI_JSON_IN_STRING || r->lenient))
         return false;
     if (r->surrogate != 0 && (!string || r->surrogate < 0xD800 || r->surrogate > 0xDBFF))
         return false;
-    if (string && (r->flags & UNSBI_JSON_IS_KEY) != 0 && !in_object(r))
+    if (string && r->kind != UNSBI_JSON_VALUE &&
+        (r->kind != UNSBI_JSON_KEY_NEXT || !in_object(r)))
         return false;
     if (r->state > (UNSBI_JSON_COMMA | UNSBI_JSON_CLOSE))
         return token(r);
     switch (r->state) {
     case 0:
-    case UNSBI_JSON_VALUE | UNSBI_JSON_CLOSE:
     case UNSBI_JSON_VALUE:
-        return r->state != 0 ? r->state == UNSBI_JSON_VALUE || unsbi_json_in_array(r)
-                             : r->depth == 0;
+        return true;
+    case UNSBI_JSON_VALUE | UNSBI_JSON_CLOSE:
+        return r->depth != 0 && !in_object(r);
     case UNSBI_JSON_KEY_NEXT:
     case UNSBI_JSON_KEY_NEXT | UNSBI_JSON_CLOSE:
     case UNSBI_JSON_COLON:
         return in_object(r);
-    case UNSBI_JSON_COMMA | UNSBI_JSON_CLOSE:
-        return r->depth != 0;
     default:
         return false;
     }
@@ -112,8 +98,7 @@ static void judge(unsb_json_reader *was, unsb_json_reader *r, const char *data, 
     prove(event != UNSB_JSON_KEY || r->depth != 0, "keys are of objects");
     prove(r->depth <= was->depth + size, "a level a character");
     /* an overflow within the structure would be seen here: these follow its arrays */
-    prove(was->state < UNSBI_JSON_IN_STRING || r->state < UNSBI_JSON_IN_STRING ||
-              was->state >= UNSBI_JSON_SKIP || r->skipped == was->skipped, "beyond `unescaped`");
+    prove(!in_string(was) || r->skipped == was->skipped, "beyond `unescaped`");
     prove(r->lenient == was->lenient, "the caller's");
 }
 
@@ -125,7 +110,7 @@ static void step(bool tokens, bool strings)
     int event;
 
     given(holds(&r) && (r.state >= UNSBI_JSON_IN_LITERAL) == tokens);
-    given((r.state >= UNSBI_JSON_IN_STRING && r.state <= UNSBI_JSON_HEX) == strings);
+    given(in_string(&r) == strings);
     was = r;
     memcpy(copy, data, sizeof copy);
     from = data + FEED_MAX - size; /* it ends where the array does */
@@ -133,11 +118,11 @@ static void step(bool tokens, bool strings)
     judge(&was, &r, from, size, used, event);
     prove((i >= FEED_MAX - size && i < FEED_MAX - size + used) || data[i] == copy[i],
           "what was not used is as it was");
-    /* a number ends before the character that shows it: the only event that may use nothing, and
-     * not twice, as the reader stands between values then */
+    /* a number ends before the character that shows it, and a half of a surrogate pair: the only
+     * events that may use nothing, and not twice, as the reader is past them then */
     prove(used != 0 || size == 0 || event < 0 ||
-              (event == UNSB_JSON_NUMBER && was.state >= UNSBI_JSON_MINUS &&
-               r.state < UNSBI_JSON_IN_LITERAL), "it gets on");
+              (event == UNSB_JSON_NUMBER && was.state >= UNSBI_JSON_MINUS && r.state == 0) ||
+              (in_string(&was) && was.surrogate != 0 && r.surrogate == 0), "it gets on");
 }
 
 /* From any state between two tokens; within a string; within any other. */
@@ -155,7 +140,8 @@ void reader_end(void)
     event = unsb_json_read_end(&r);
     prove(event == UNSB_JSON_NUMBER || event == r.error, "a number, OK or an error");
     prove(holds(&r), "the invariant is kept");
-    prove(event != UNSB_OK || (was.state == 0 && was.error == 0), "OK: it was a document");
+    prove(event != UNSB_OK || (was.state == 0 && was.depth == 0 && was.error == 0),
+          "OK: it was a document");
     prove(event != UNSB_JSON_NUMBER || (was.depth == 0 && r.state == 0), "a number is all of it");
 }
 

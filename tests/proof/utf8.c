@@ -25,45 +25,50 @@ static int character(const uint8_t *b)
     return 0;
 }
 
-/* The induction: between characters state[0] is 0, and the rest of the state is of no account. From
- * any such state the machine is between characters again after exactly one character of the
- * grammar, and no sooner; and it refuses at some octet if there is none. So what it accepts is the
- * grammar's *( UTF8-char ), of any length. */
+/* The induction: between characters the state is 0. From there the machine is between characters
+ * again after exactly one character of the grammar, and no sooner; and it refuses at some octet if
+ * there is none. So what it accepts is the grammar's *( UTF8-char ), of any length. */
 void utf8_grammar(void)
 {
-    uint8_t state[3], b[4];
+    uint8_t state = 0, b[4];
     int n = character(b), i;
 
-    state[0] = 0;
     for (i = 0; i < 4; i++) {
-        bool ok = unsbi_utf8_next(state, b[i]);
+        bool ok = unsbi_utf8_next(&state, b[i]);
         prove(ok || n == 0, "a character is not refused");
         if (!ok)
             return;
-        prove(state[0] <= 3, "three octets follow at the most");
-        prove((state[0] == 0) == (i + 1 == n), "it ends where the grammar's does");
-        if (state[0] == 0)
+        prove((state == 0) == (i + 1 == n), "it ends where the grammar's does");
+        if (state == 0)
             return;
     }
     prove(false, "over after four octets");
 }
 
-/* What the encoder makes of a code point is that character of the grammar. */
+/* What the encoder makes of a code point is that character of the grammar, and of a negative number
+ * that byte. */
 void utf8_encoder(void)
 {
-    uint32_t code, back;
-    char out[4] = {0, 0, 0, 0};
+    int32_t code;
+    uint32_t back;
+    char out[4] = {0, 0, 0, 0}, *from;
     uint8_t b[4];
     int n;
 
-    given(code < 0x110000 && (code < 0xD800 || code > 0xDFFF));
-    n = unsbi_utf8_encode(code, out);
-    memcpy(b, out, 4);
+    given(code >= -128 && code < 0x110000 && (code < 0xD800 || code > 0xDFFF));
+    from = unsbi_utf8_encode(code, out + 4);
+    prove(from >= out && from < out + 4, "one to four octets");
+    n = (int)(out + 4 - from);
+    memcpy(b, from, (size_t)n);
+    if (code < 0) {
+        prove(n == 1 && b[0] == code + 0x100, "a byte");
+        return;
+    }
     prove(character(b) == n, "of the grammar");
     back = n == 1   ? b[0]
            : n == 2 ? (uint32_t)(b[0] & 0x1F) << 6 | (b[1] & 0x3Fu)
            : n == 3 ? (uint32_t)(b[0] & 0x0F) << 12 | (uint32_t)(b[1] & 0x3F) << 6 | (b[2] & 0x3Fu)
                     : (uint32_t)(b[0] & 0x07) << 18 | (uint32_t)(b[1] & 0x3F) << 12 |
                           (uint32_t)(b[2] & 0x3F) << 6 | (b[3] & 0x3Fu);
-    prove(back == code, "RFC 3629 section 3");
+    prove(back == (uint32_t)code, "RFC 3629 section 3");
 }

@@ -176,7 +176,7 @@ ABSENT("UNSB_JOBS", unsbi_encode_url, (unsbi_encoding *e))
 ABSENT("UNSB_RUN", unsbi_encode_json_url, (unsbi_encoding *e))
 #endif
 #if !UNSB_UTF8
-ABSENT("UNSB_UTF8", unsbi_utf8_next, (uint8_t state[3], uint8_t c))
+ABSENT("UNSB_UTF8", unsbi_utf8_next, (uint8_t *state, uint8_t c))
 #endif
 #if !UNSB_JOBS && !UNSB_RUN
 __attribute__((unused)) static uint8_t *unsbi_percent(uint8_t c, uint8_t *out)

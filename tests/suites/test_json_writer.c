@@ -22,6 +22,15 @@ static int close_guard(void **unused)
     return 0;
 }
 
+static size_t utf8_put(uint32_t code, char *out)
+{
+    char bytes[4], *from = unsbi_utf8_encode((int32_t)code, bytes + sizeof bytes);
+    size_t size = (size_t)(bytes + sizeof bytes - from);
+
+    memcpy(out, from, size);
+    return size;
+}
+
 /* ---- a sink ---- */
 
 typedef struct sink {
@@ -755,7 +764,7 @@ static size_t random_text(uint64_t *seed, char *out, bool key)
             code = 0x20AC;
         if (code == 0 && key)
             code = 1;
-        size += unsbi_utf8_encode(code, out + size);
+        size += utf8_put(code, out + size);
     }
     return size;
 }

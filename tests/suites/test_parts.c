@@ -23,6 +23,15 @@ static int close_guards(void **unused)
     return 0;
 }
 
+static size_t utf8_put(uint32_t code, char *out)
+{
+    char bytes[4], *from = unsbi_utf8_encode((int32_t)code, bytes + sizeof bytes);
+    size_t size = (size_t)(bytes + sizeof bytes - from);
+
+    memcpy(out, from, size);
+    return size;
+}
+
 /* ---- numbers ---- */
 
 static void check_decimal(uint64_t value)
@@ -105,12 +114,12 @@ static void test_wipe(void **unused)
 /* Is this one character or several, whole? */
 static bool is_utf8(const uint8_t *text, size_t size)
 {
-    uint8_t state[3] = {0, 0, 0};
+    uint8_t state = 0;
 
     while (size--)
-        if (!unsbi_utf8_next(state, *text++))
+        if (!unsbi_utf8_next(&state, *text++))
             return false;
-    return state[0] == 0;
+    return state == 0;
 }
 
 static void test_every_character(void **unused)
@@ -120,7 +129,7 @@ static void test_every_character(void **unused)
     (void)unused;
     for (code = 0; code <= 0x10FFFF; code++) {
         char text[4] = {0, 0, 0, 0};
-        uint8_t expected[4], size, i, state[3] = {0, 0, 0};
+        uint8_t expected[4], size, i, state = 0;
         size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
         expected[0] = (uint8_t)(size == 1   ? code
                                 : size == 2 ? 0xC0 + code / 64
@@ -130,10 +139,11 @@ static void test_every_character(void **unused)
             uint32_t shifted = code >> 6 * (size - 1 - i);
             expected[i] = (uint8_t)(0x80 + shifted % 64);
         }
-        if (unsbi_utf8_encode(code, text) != size || memcmp(text, expected, size) != 0)
+        if (unsbi_utf8_encode((int32_t)code, text + 4) != text + 4 - size ||
+            memcmp(text + 4 - size, expected, size) != 0)
             fail_msg("U+%04X", (unsigned)code);
         for (i = size; i < 4; i++)
-            assert_int_equal(text[i], 0);
+            assert_int_equal(text[3 - i], 0);
         if (!UNSB_UTF8)
             continue;
         if (code >= 0xD800 && code <= 0xDFFF) {
@@ -141,7 +151,7 @@ static void test_every_character(void **unused)
             continue;
         }
         for (i = 0; i < size; i++)
-            if (!unsbi_utf8_next(state, expected[i]) || state[0] != size - 1 - i)
+            if (!unsbi_utf8_next(&state, expected[i]) || (state == 0) != (i == size - 1))
                 fail_msg("U+%04X", (unsigned)code);
     }
 }
@@ -661,7 +671,7 @@ static size_t make_input(uint64_t *seed, uint8_t how, size_t most, uint8_t *out)
             code = (uint8_t)"\"\\\n\x01 a"[random_below(seed, 6)];
         if (code >= 0xD800 && code <= 0xDFFF)
             code -= 0x800;
-        size += unsbi_utf8_encode(code, (char *)out + size);
+        size += utf8_put(code, (char *)out + size);
     }
     return size;
 }
@@ -672,7 +682,7 @@ static uint8_t input[DATA_MAX], encoded[DATA_MAX * 18], result[DATA_MAX * 18];
 static int encode_in_place(uint8_t how, size_t size, size_t room, size_t part_most, size_t *written)
 {
     size_t at = 0, n;
-    uint8_t utf8[3] = {0, 0, 0};
+    uint8_t utf8 = 0;
 
     *written = 0;
     while (at < size) {
@@ -686,7 +696,7 @@ static int encode_in_place(uint8_t how, size_t size, size_t room, size_t part_mo
         e.in = e.in_end - part;
         memcpy(out + room - part, input + at, part);
 #if UNSB_UTF8
-        e.utf8 = utf8;
+        e.utf8 = &utf8;
 #endif
         rc = encode(how, &e);
         assert_true(guard_intact(&out_guard, room));
@@ -703,7 +713,7 @@ static int encode_in_place(uint8_t how, size_t size, size_t room, size_t part_mo
         if (n == 0)
             return UNSB_PENDING;
     }
-    return utf8[0] == 0 ? UNSB_OK : UNSB_E_UTF8;
+    return utf8 == 0 ? UNSB_OK : UNSB_E_UTF8;
 }
 
 static void test_encode_in_place(void **unused)
