@@ -4302,75 +4302,68 @@ static void unsbi_result_reset(const unsb_client *client)
 #if UNSB_DETAILS
 /* ---- times ---- */
 
-/* The number that two digits are; 100 or more if they are none. */
-UNSBI_CALLED uint8_t unsbi_two_digits(const char *text)
-{
-    uint8_t tens = (uint8_t)(text[0] - '0'), ones = (uint8_t)(text[1] - '0');
-
-    return tens > 9 || ones > 9 ? 100 : (uint8_t)(tens * 10 + ones);
-}
-
 /* The short text, RFC 3339 section 5.6, to Unix seconds. The fraction is dropped; a time without an
- * offset is UTC. */
+ * offset is UTC, and an offset may be of hours alone. */
 UNSBI_CALLED bool unsbi_time(unsb_client *client, size_t size, int64_t *seconds)
 {
-    /* century, year, month, day, hour, minute, second: what stands before the two digits of each,
-     * where they stand, the least and the most of them less that */
-    static const uint8_t parts[7][4] = {{0, 0, 0, 99},    {0, 2, 0, 99},    {'-', 5, 1, 11},
-                                        {'-', 8, 1, 30},  {'T', 11, 0, 23}, {':', 14, 0, 59},
-                                        {':', 17, 0, 60}};
-    char *text = client->u.rx.u.text;
-    const char *p;
-    uint8_t part[7], hours, minutes, i;
-    uint32_t year, days, offset = 0;
-    bool east;
-    uint64_t t;
+    /* year (its low byte), month, day, hour, minute, second, the offset's hours and minutes: the
+     * least that each may be, the most less that, and what may follow its digits, in lower case */
+    static const struct rule {
+        uint8_t least, range, next, or_next;
+    } rules[8] = {{0, 255, '-', '-'}, {1, 11, '-', '-'}, {1, 30, 't', ' '}, {0, 23, ':', ':'},
+                  {0, 59, ':', ':'},  {0, 60, '+', '-'}, {0, 23, ':', ':'}, {0, 59, 0, 0}};
+    const struct rule *rule = rules;
+    const char *p = client->u.rx.u.text, *end = p + size, *stop = p + 4;
+    int32_t part[8], year, days, n, sign = 0;
+    size_t i;
+    uint8_t c;
 
-    text[size] = '\0';
     if (UNSB_LISTS && (client->op->flags & UNSBI_OP_LIST) != 0)
-        memcpy(client->result->submitted_at, text, unsbi_min(size, 31));
-    if (size < 19)
+        memcpy(client->result->submitted_at, p, 31); /* its last byte stays a NUL */
+    for (i = 0;; rule++, stop = p + 2) {
+        for (n = 0; p != stop; n = n * 10 + c) {
+            c = (uint8_t)(*p++ - '0');
+            if (c > 9)
+                return false;
+        }
+        n -= rule->least;
+        if ((uint8_t)n > rule->range)
+            return false;
+        part[i++] = n;
+        if (i > 6)
+            part[i - 4] += n * sign;
+        if (i == 6) {
+            if (*p == '.')
+                do
+                    p++;
+                while (unsbi_is_digit((uint8_t)*p));
+            c = (uint8_t)(*p | 0x20);
+            sign = c - ','; /* '+': -1, '-': 1 */
+            if (c == 'z')
+                p++, rule = rules + 7; /* nothing may follow */
+        }
+        if (p == end)
+            break;
+        c = (uint8_t)(*p++ | 0x20);
+        if (c != rule->next && c != rule->or_next)
+            return false;
+    }
+    if (i < 6 || part[0] == 0)
         return false;
-    for (i = 0; i < 7; i++) {
-        const uint8_t *rule = parts[i], *at = (const uint8_t *)text + rule[1];
-        part[i] = unsbi_two_digits((const char *)at);
-        if ((uint8_t)(part[i] - rule[2]) > rule[3] ||
-            (i > 1 && at[-1] != rule[0] && (i != 4 || (at[-1] != 't' && at[-1] != ' '))))
-            return false;
-    }
-    p = text + 19;
-    if (*p == '.')
-        do
-            p++;
-        while (unsbi_is_digit((uint8_t)*p));
-    east = *p == '+';
-    if ((east || *p == '-') && text + size - p == 6) {
-        hours = unsbi_two_digits(p + 1);
-        minutes = unsbi_two_digits(p + 4);
-        if (hours > 23 || p[3] != ':' || minutes > 59)
-            return false;
-        offset = hours * (uint32_t)3600 + minutes * (uint32_t)60;
-        p += 6;
-    } else if ((*p | 0x20) == 'z') {
-        p++;
-    }
     /* Years begin in March here, so that a leap day is the last. Small machines cannot divide:
      * 5243 / 2^19 is 1 / 100 up to 43698, 979 / 2^5 the 30.6 days of a month, rounded as need
      * be. */
-    year = part[0] * 100u + part[1];
-    if (p != text + size || year == 0)
-        return false;
-    days = part[2] + 9u;
-    if (part[2] < 3)
+    year = part[0];
+    n = part[1] - 2;
+    if (n < 0) {
         year--;
-    else
-        days -= 12;
-    t = year * 365u + (year >> 2) - (year * 5243u >> 19) + (year * 5243u >> 21) +
-        ((days * 979u + 15u) >> 5) + part[3] - 1u;
-    for (i = 4; i < 7; i++)
-        (void)unsbi_append(&t, sizeof t, i == 4 ? 24 : 60, part[i]);
-    /* from the first of March of the year 0 */
-    *seconds = (int64_t)(east ? t - offset : t + offset) - (int64_t)719468 * 86400;
+        n += 12;
+    }
+    days = year * 365 + (year >> 2) - (year * 5243 >> 19) + (year * 5243 >> 21) +
+           ((n * 979 + 15) >> 5) + part[2] - 719468;
+    /* a day has 675 * 128 seconds */
+    n = (part[3] * 60 + part[4]) * 60 + part[5];
+    *seconds = (int64_t)(int32_t)((uint32_t)days * 675u) * 128 + n;
     return true;
 }
 
@@ -4534,7 +4527,9 @@ static void unsbi_gather(unsb_client *client, bool fresh)
         return;
     }
     memcpy(text + at, json->text, json->text_size);
-    client->v.rx.count = (uint8_t)(at + json->text_size);
+    at += json->text_size;
+    text[at] = '\0';
+    client->v.rx.count = (uint8_t)at;
 }
 
 /* The word of a job's state. One within "result" does not outrank the job's own. */

@@ -86,6 +86,9 @@ check() {
         # the walk along a template takes as many steps as it has characters; nothing else does
         request_*) set -- "$@" --unwindset strlen.0:80,any_decimal.0:21 \
             --unwindset unsbi_seek.0:4 ;;
+        # digits, fraction, parts
+        time_any) set -- "$@" --unwindset unsbi_time.0:5,unsbi_time.1:41,unsbi_time.2:9 ;;
+        time_*) set -- "$@" --unwindset unsbi_time.0:5,unsbi_time.1:2,unsbi_time.2:9 ;;
         # arrays of known sizes and contents, which CBMC then keeps byte by byte
         hmac_*) set -- "$@" --max-field-sensitivity-array-size 256 ;;
         # two bytes; that accesses are sound is http_step's

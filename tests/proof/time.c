@@ -20,6 +20,7 @@ void time_any(void)
     int64_t seconds;
 
     any_client(&client);
+    client.u.rx.u.text[size] = '\0';
     op = any;
     before = ((char *)&result)[i];
     if (unsbi_time(&client, size, &seconds))

@@ -99,7 +99,7 @@ static const answer answers[] = {
              "'2024-01-15T10:30:00x','completed_at':'2024-01-15T10:3a:00Z'}",
      .told = "status=pending job_id=job-1"},
     {"times whose offset has a fault", GET,
-     .body = "{'status':'pending','created_at':'2024-01-15T10:30:00+05','started_at':"
+     .body = "{'status':'pending','created_at':'2024-01-15T10:30:00+5','started_at':"
              "'2024-01-15T10:30:00+24:00','completed_at':'2024-01-15T10:30:00-05:00Z'}",
      .told = "status=pending job_id=job-1"},
     {"times that are cut or go on", GET,
