@@ -911,10 +911,7 @@ typedef struct unsb_result {
     void *context;             /* handed to both */
 
     /* set by the library again */
-    char job_id[UNSB_JOB_ID_SIZE]; /* kept from the moment it is known; where a call asked for one
-                                      (unsb_answer), the id of a session or service, too */
 #if UNSB_DETAILS
-    char detected_language[32]; /* unsb_run; unsb_languages: what an alias stands for */
     char language[32];
     char execution_mode[16];
     char network_mode[16];
@@ -928,6 +925,11 @@ typedef struct unsb_result {
 #endif
     char error[48];            /* the service's "error": a code or a text */
     char message[96];          /* the service's "message": for people */
+    char job_id[UNSB_JOB_ID_SIZE]; /* kept from the moment it is known; where a call asked for one
+                                      (unsb_answer), the id of a session or service, too */
+#if UNSB_DETAILS
+    char detected_language[32]; /* unsb_run; unsb_languages: what an alias stands for */
+#endif
 } unsb_result;
 
 #if UNSB_KEYS
@@ -1195,8 +1197,8 @@ typedef struct unsb_client {
             uint16_t within;
             uint8_t count;
             bool going, content, spoilt, outcome, output, ignore;
+            int8_t fault; /* an error that must not cost what else the answer tells */
             const struct unsbi_field *field; /* whose value comes; NULL: it does not matter */
-            int fault;                       /* the first error that does not end the reading */
             unsigned index;
         } rx;
     } v;
@@ -1618,12 +1620,14 @@ UNSBI_CALLED int unsbi_callback(int rc)
 /* Hands bytes to an output: memory, sink or both. */
 static int unsbi_output_put(unsb_output *out, const void *data, size_t size)
 {
-    if (out->capacity != 0 && out->size < out->capacity - 1) {
+    if (out->size < out->capacity) {
         size_t n = unsbi_min(size, out->capacity - 1 - (size_t)out->size);
         memcpy(out->data + out->size, data, n);
         out->data[out->size + n] = '\0';
     }
-    out->size = size > (unsb_size)-1 - out->size ? (unsb_size)-1 : out->size + (unsb_size)size;
+    out->size += (unsb_size)size;
+    if (out->size < size) /* so much is beyond counting */
+        out->size = (unsb_size)-1;
     if (out->write == NULL)
         return UNSB_OK;
     return unsbi_callback(out->write(out->context, data, size));
@@ -3092,10 +3096,9 @@ enum {
     UNSBI_OP_EMPTY = 0x10, /* a response without a body will do */
     UNSBI_OP_LIST = 0x20,  /* an array may be the whole answer */
     UNSBI_OP_KEY = 0x40,   /* a refusal that tells of the key answers the question */
-    UNSBI_OP_OTHER_ID = 0x80, /* a session's or service's id will do for a job's */
-    UNSBI_OP_TEXTS = 0x100,   /* a list's items may be texts */
-    UNSBI_OP_RUNS = 0x200,    /* a program runs before the answer comes, or becomes a job */
-    UNSBI_OP_WAITS = 0x400    /* asked until the job has ended: see unsbi_wait_again() */
+    UNSBI_OP_TEXTS = 0x80, /* a list's items may be texts */
+    UNSBI_OP_RUNS = 0x100, /* a program runs before the answer comes, or becomes a job */
+    UNSBI_OP_WAITS = 0x200 /* asked until the job has ended: see unsbi_wait_again() */
 };
 
 struct unsbi_fields;
@@ -4114,28 +4117,31 @@ UNSB_API int unsb_http_end(const unsb_http *http)
  * one lowest; the values of all other fields are skipped unread.
  * ====================================================================== */
 
-enum { /* rx.within */
-    UNSBI_IN_NOTHING,
-    UNSBI_IN_ROOT,      /* the whole answer, an object: op->fields, and those of a refusal */
-    UNSBI_IN_RESULT,    /* its "result": likewise */
-    UNSBI_IN_REFUSAL,   /* "error" or "errors", as an object */
-    UNSBI_IN_ALIASES,   /* of languages: an object of texts */
-    UNSBI_IN_ITEMS,     /* an array of jobs, or of languages, */
-    UNSBI_IN_ITEM,      /* and what it consists of */
-    UNSBI_IN_ARTIFACTS, /* an array, */
-    UNSBI_IN_ARTIFACT,  /* of it, or alone */
-    UNSBI_IN_WASM_ARTIFACT
+enum { /* rx.within: odd ones are arrays, of what is one more */
+    UNSBI_IN_NOTHING = 0,
+    UNSBI_IN_ARRAY = 1,    /* this bit alone */
+    UNSBI_IN_ROOT = 2,     /* the whole answer, an object: op->fields, and those of a refusal */
+    UNSBI_IN_RESULT = 4,   /* its "result": likewise */
+    UNSBI_IN_REFUSAL = 6,  /* "error" or "errors", as an object */
+    UNSBI_IN_ALIASES = 8,  /* of languages: an object of texts */
+    UNSBI_IN_ITEMS = 9,    /* jobs, or languages, */
+    UNSBI_IN_ITEM = 10,    /* and one that is an object */
+    UNSBI_IN_ARTIFACTS = 11,
+    UNSBI_IN_ARTIFACT = 12, /* of them, or alone */
+    UNSBI_IN_WASM_ARTIFACT = 14
 };
 
 enum { /* unsbi_field.kind */
     UNSBI_KIND_TEXT,      /* arg: the array's size. A number is written out */
     UNSBI_KIND_REFUSAL,   /* likewise; or an object with words of its own */
     UNSBI_KIND_ID,        /* likewise; a text, which must fit */
+#if UNSB_REQUEST
     UNSBI_KIND_OTHER_ID,  /* likewise, of a session or service */
+#endif
     UNSBI_KIND_OUTPUT,    /* arg: 1: the program's own, which must be a text */
     UNSBI_KIND_CONTENT,
-    UNSBI_KIND_CONTAINER, /* arg: UNSBI_IN_... */
-    UNSBI_KIND_STATUS,    /* this and the following are judged when they are whole */
+    UNSBI_KIND_CONTAINER, /* arg: UNSBI_IN_... This and the following are judged when whole */
+    UNSBI_KIND_STATUS,
     UNSBI_KIND_TYPE,      /* of an artifact: "error" if it failed */
     UNSBI_KIND_BOOL,      /* arg: the bit in `given`, or 0, as with the following */
     UNSBI_KIND_INT32,
@@ -4154,16 +4160,17 @@ typedef struct unsbi_field {
 typedef struct unsbi_fields {
     const char *names; /* for unsbi_find(), in the order of `field` */
     const unsbi_field *field;
+    const struct unsbi_fields *more; /* those that count as well, or NULL */
 } unsbi_fields;
 
 /* A list of fields is one macro, a line of it X(name after its length, offset, kind, arg): so names
  * and fields stay in step. */
 #define UNSBI_ITS_NAME(name, offset, kind, arg) name
 #define UNSBI_ITS_FIELD(name, offset, kind, arg) {offset, kind, arg},
-#define UNSBI_FIELDS(what, list)                                                                   \
+#define UNSBI_FIELDS(what, list, more)                                                             \
     static const char what##_names[] = list(UNSBI_ITS_NAME);                                       \
     static const unsbi_field what##_field[] = {list(UNSBI_ITS_FIELD)};                             \
-    static const unsbi_fields what = {what##_names, what##_field};
+    static const unsbi_fields what = {what##_names, what##_field, more};
 #define UNSBI_IN(member) (uint16_t) offsetof(unsb_result, member)
 #define UNSBI_ROOM(member) (uint8_t)sizeof(((unsb_result *)0)->member)
 
@@ -4192,7 +4199,7 @@ typedef struct unsbi_fields {
       UNSB_GIVEN_ACTIVE_EXECUTIONS)                                                                \
     X("\21concurrency_limit", UNSBI_IN(concurrency_limit), UNSBI_KIND_INT32,                       \
       UNSB_GIVEN_CONCURRENCY_LIMIT))
-UNSBI_FIELDS(unsbi_refusal_fields, UNSBI_REFUSAL_LIST)
+UNSBI_FIELDS(unsbi_refusal_fields, UNSBI_REFUSAL_LIST, NULL)
 
 /* Of a run, or a job: what comes most often first. */
 #define UNSBI_OUTCOME_LIST(X)                                                                      \
@@ -4216,11 +4223,8 @@ UNSBI_FIELDS(unsbi_refusal_fields, UNSBI_REFUSAL_LIST)
     UNSBI_ARTIFACT(                                                                                \
     X("\10artifact", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ARTIFACT)                                   \
     X("\11artifacts", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ARTIFACTS)                                 \
-    X("\15wasm_artifact", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_WASM_ARTIFACT))                        \
-    X("\2id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                           \
-    X("\12service_id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                  \
-    X("\12session_id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))
-UNSBI_FIELDS(unsbi_outcome_fields, UNSBI_OUTCOME_LIST)
+    X("\15wasm_artifact", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_WASM_ARTIFACT))
+UNSBI_FIELDS(unsbi_outcome_fields, UNSBI_OUTCOME_LIST, &unsbi_refusal_fields)
 
 #if UNSB_ARTIFACTS
 #define UNSBI_ARTIFACT_LIST(X)                                                                     \
@@ -4233,23 +4237,28 @@ UNSBI_FIELDS(unsbi_outcome_fields, UNSBI_OUTCOME_LIST)
     X("\5error", UNSBI_IN(artifact_info), UNSBI_KIND_TEXT, UNSBI_ROOM(artifact_info))              \
     X("\4size", UNSBI_IN(artifact_size), UNSBI_KIND_INT64, 0)                                      \
     X("\4type", 0, UNSBI_KIND_TYPE, 0)
-UNSBI_FIELDS(unsbi_artifact_fields, UNSBI_ARTIFACT_LIST)
+UNSBI_FIELDS(unsbi_artifact_fields, UNSBI_ARTIFACT_LIST, NULL)
 #endif
 
 #if UNSB_LISTS
-/* Of unsb_job_list() and unsb_languages(): of the answer, and of an item that is an object. */
+/* Of unsb_job_list() and unsb_languages(): of the answer, and of an item that is an object; besides
+ * what a job has. */
 #define UNSBI_LIST_LIST(X)                                                                         \
     X("\4jobs", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ITEMS)                                           \
     X("\11languages", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ITEMS)                                     \
     X("\7aliases", 0, UNSBI_KIND_CONTAINER, UNSBI_IN_ALIASES)                                      \
-    X("\6job_id", UNSBI_IN(job_id), UNSBI_KIND_ID, UNSBI_ROOM(job_id))                             \
-    X("\6status", UNSBI_IN(status), UNSBI_KIND_STATUS, 0)                                          \
-    X("\10language", UNSBI_IN(language), UNSBI_KIND_TEXT, UNSBI_ROOM(language))                    \
     X("\4name", UNSBI_IN(language), UNSBI_KIND_TEXT, UNSBI_ROOM(language))                         \
-    X("\14network_mode", UNSBI_IN(network_mode), UNSBI_KIND_TEXT, UNSBI_ROOM(network_mode))        \
-    X("\12created_at", UNSBI_IN(created_at), UNSBI_KIND_TIME, UNSB_GIVEN_CREATED_AT)               \
     X("\14submitted_at", UNSBI_IN(created_at), UNSBI_KIND_TIME, UNSB_GIVEN_CREATED_AT)
-UNSBI_FIELDS(unsbi_list_fields, UNSBI_LIST_LIST)
+UNSBI_FIELDS(unsbi_list_fields, UNSBI_LIST_LIST, &unsbi_outcome_fields)
+#endif
+
+#if UNSB_REQUEST
+/* Of a call whose answer is read: the id of a session or service will do for a job's. */
+#define UNSBI_CALL_LIST(X)                                                                         \
+    X("\2id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                           \
+    X("\12service_id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))                  \
+    X("\12session_id", UNSBI_IN(job_id), UNSBI_KIND_OTHER_ID, UNSBI_ROOM(job_id))
+UNSBI_FIELDS(unsbi_call_fields, UNSBI_CALL_LIST, &unsbi_outcome_fields)
 #endif
 
 #if UNSB_KEYS
@@ -4267,25 +4276,22 @@ UNSBI_FIELDS(unsbi_list_fields, UNSBI_LIST_LIST)
     X("\12expires_at", UNSBI_KEY(expires_at), UNSBI_OF_KEY(TIME), 0)                               \
     X("\23expired_at_datetime", UNSBI_KEY(expires_at), UNSBI_OF_KEY(TIME), 0)                      \
     X("\26valid_through_datetime", UNSBI_KEY(expires_at), UNSBI_OF_KEY(TIME), 0)
-UNSBI_FIELDS(unsbi_key_fields, UNSBI_KEY_LIST)
+UNSBI_FIELDS(unsbi_key_fields, UNSBI_KEY_LIST, &unsbi_refusal_fields)
 #endif
 
-static const char unsbi_status_names[] = /* in the order of unsb_status */
-    "\7pending\7running\11cancelled\11completed\6failed\7timeout";
-
-/* What a job's id and language are not among. */
-#if UNSB_DETAILS
-#define UNSBI_RESULT_TEXTS offsetof(unsb_result, language)
-#else
-#define UNSBI_RESULT_TEXTS (offsetof(unsb_result, job_id) + UNSB_JOB_ID_SIZE)
-#endif
+/* What counts of texts that are one word: those of unsb_status have its numbers, and the literals
+ * those of their events; the truth values among them are odd if they are true. */
+static const char unsbi_words[] = "\1-\5error\7pending\7running\11cancelled\11completed\6failed"
+                                  "\7timeout\5false\4true\1" "0\1" "1";
+enum { UNSBI_WORD_ERROR = UNSB_STATUS_UNKNOWN, UNSBI_WORD_FALSE = UNSB_JSON_FALSE };
 
 /* `by_id`: what names the job stays, and with it what was told of it */
 UNSBI_CALLED void unsbi_clear_result(unsb_result *r, bool by_id)
 {
     memset((char *)r + offsetof(unsb_result, given), 0,
            offsetof(unsb_result, out) - offsetof(unsb_result, given));
-    memset((char *)r + UNSBI_RESULT_TEXTS, 0, sizeof *r - UNSBI_RESULT_TEXTS);
+    memset(&r->context + 1, 0,
+           offsetof(unsb_result, job_id) - offsetof(unsb_result, context) - sizeof r->context);
     if (by_id)
         return;
     r->job_id[0] = '\0';
@@ -4304,7 +4310,7 @@ static void unsbi_result_reset(const unsb_client *client)
 
 /* The short text, RFC 3339 section 5.6, to Unix seconds. The fraction is dropped; a time without an
  * offset is UTC, and an offset may be of hours alone. */
-UNSBI_CALLED bool unsbi_time(unsb_client *client, size_t size, int64_t *seconds)
+static bool unsbi_time(unsb_client *client, size_t size, int64_t *seconds)
 {
     /* year (its low byte), month, day, hour, minute, second, the offset's hours and minutes: the
      * least that each may be, the most less that, and what may follow its digits, in lower case */
@@ -4379,39 +4385,38 @@ static int unsbi_called(const unsb_client *client, int rc)
     return unsbi_callback(rc);
 }
 
-/* A refusal is no delivery: it may be sent again. */
-UNSBI_CALLED void unsbi_delivered(unsb_client *client)
+/* The same after one that got a part of the answer. A refusal is no delivery: it may be sent
+ * again. */
+static int unsbi_delivered(unsb_client *client, int rc)
 {
     if (client->result->http_status < 300)
         client->delivered = true;
+    return unsbi_called(client, rc);
 }
 
 static int unsbi_deliver(unsb_client *client, unsb_output *out, const void *data, size_t size)
 {
     if (size == 0)
         return UNSB_OK;
-    unsbi_delivered(client);
-    return unsbi_called(client, unsbi_output_put(out, data, size));
+    return unsbi_delivered(client, unsbi_output_put(out, data, size));
 }
 
 #if UNSB_ARTIFACTS
-static int unsbi_artifact(unsb_client *client, const void *data, size_t size, bool end)
+static int unsbi_artifact(unsb_client *client, size_t size, bool end)
 {
     unsb_result *r = client->result;
     unsb_artifact artifact;
 
-    memset(&artifact, 0, sizeof artifact);
     artifact.index = client->v.rx.index;
     artifact.filename = r->artifact_name.capacity != 0 ? (const char *)r->artifact_name.data : "";
     artifact.info = r->artifact_info;
-    artifact.data = data;
+    artifact.data = client->u.rx.json.text;
     artifact.size = size;
     artifact.total = r->artifact_size;
     artifact.wasm = (client->v.rx.within & 15) == UNSBI_IN_WASM_ARTIFACT;
     artifact.end = end;
     artifact.failed = end && (client->v.rx.spoilt || !client->v.rx.content);
-    unsbi_delivered(client);
-    return unsbi_called(client, r->on_artifact(r->context, &artifact));
+    return unsbi_delivered(client, r->on_artifact(r->context, &artifact));
 }
 #endif
 
@@ -4422,19 +4427,11 @@ static int unsbi_item(unsb_client *client)
 
     if (r->on_item == NULL)
         return UNSB_OK;
-    unsbi_delivered(client);
-    return unsbi_called(client, r->on_item(r->context, r));
+    return unsbi_delivered(client, r->on_item(r->context, r));
 }
 #endif
 
 /* ---- values ---- */
-
-/* An error that must not cost what else the answer tells. */
-static void unsbi_fault(unsb_client *client, int error)
-{
-    if (client->v.rx.fault == UNSB_OK)
-        client->v.rx.fault = error;
-}
 
 #if UNSB_ARTIFACTS
 /* A piece of an artifact, in base64. */
@@ -4455,190 +4452,85 @@ static int unsbi_content(unsb_client *client, bool fresh)
         memset(base64, 0, sizeof *base64);
     }
     error = unsb_base64_decode(base64, text, client->u.rx.json.text_size, text, &size);
-    rc = size != 0 ? unsbi_artifact(client, text, size, false) : UNSB_OK;
+    rc = size != 0 ? unsbi_artifact(client, size, false) : UNSB_OK;
     if (error == UNSB_OK && !client->v.rx.going)
         error = unsb_base64_decode_end(base64);
     if (error != UNSB_OK) {
         client->v.rx.spoilt = true;
         client->v.rx.field = NULL;
-        unsbi_fault(client, error);
+        client->v.rx.fault = (int8_t)error;
     }
     return rc;
 }
 #endif
 
-#define UNSBI_CUT 0xFF /* rx.count: more came than there is room for, and no more is taken */
-
-/* Where a field's value goes. */
-static void *unsbi_place(const unsb_client *client, const unsbi_field *field)
-{
-#if UNSB_KEYS
-    if ((field->kind & UNSBI_KIND_OF_KEY) != 0)
-        return (char *)client->extra + field->offset;
-#endif
-    return (char *)client->result + field->offset;
-}
-
-/* Appends to a text of a fixed size; rx.count is its length so far. What does not fit is cut,
- * between characters (RFC 3629 section 3). */
-static void unsbi_text(unsb_client *client, const unsbi_field *field, bool fresh)
+/* Appends to a text in its place, which has `room`; rx.count is how much came of it, up to that.
+ * What does not fit is cut, between characters (RFC 3629 section 3). */
+static void unsbi_gather(unsb_client *client, char *place, size_t room)
 {
     const unsb_json_reader *json = &client->u.rx.json;
-    size_t size = json->text_size, end = fresh ? 0 : client->v.rx.count, n;
-    bool cut, id = field->kind == UNSBI_KIND_ID || field->kind == UNSBI_KIND_OTHER_ID;
-    char *array = (char *)unsbi_place(client, field);
-    char *first = array + field->arg - 1; /* of an id, hidden until it is whole */
+    size_t end = client->v.rx.count, n = unsbi_min(json->text_size, room - end);
 
-    if (end == UNSBI_CUT)
-        return;
-    if (id && end != 0)
-        array[0] = *first;
-    n = unsbi_min(size, field->arg - 1u - end);
-    memcpy(array + end, json->text, n);
+    memcpy(place + end, json->text, n);
     end += n;
-    cut = n < size;
-    if (cut && ((uint8_t)json->text[n] & 0xC0) == 0x80) { /* within a character */
-        while (end > 0 && ((uint8_t)array[end - 1] & 0xC0) == 0x80)
+    client->v.rx.count = (uint8_t)end;
+    if (end == room)
+        do
             end--;
-        if (end > 0)
-            end--;
-    }
-    array[end] = '\0';
-    /* an id must be whole to be of use: it fits, and no NUL ends it early */
-    if (id && (cut || strlen(array) != end)) {
-        array[0] = '\0';
-        cut = true;
-    } else if (id && client->v.rx.going) {
-        *first = array[0];
-        array[0] = '\0';
-    }
-    client->v.rx.count = (uint8_t)(cut ? UNSBI_CUT : end);
-}
-
-/* Appends to the short text that is judged when it is whole. */
-static void unsbi_gather(unsb_client *client, bool fresh)
-{
-    const unsb_json_reader *json = &client->u.rx.json;
-    char *text = client->u.rx.u.text;
-    size_t at = fresh ? 0 : client->v.rx.count;
-
-    if (at == UNSBI_CUT || json->text_size > sizeof client->u.rx.u.text - 1 - at) {
-        client->v.rx.count = UNSBI_CUT;
-        return;
-    }
-    memcpy(text + at, json->text, json->text_size);
-    at += json->text_size;
-    text[at] = '\0';
-    client->v.rx.count = (uint8_t)at;
-}
-
-/* The word of a job's state. One within "result" does not outrank the job's own. */
-static void unsbi_status(unsb_client *client, size_t size)
-{
-    unsb_result *r = client->result;
-    uint8_t word = unsbi_find(unsbi_status_names, client->u.rx.u.text, size, 0);
-
-    if (r->status == UNSB_STATUS_NONE || (client->v.rx.within & 15) != UNSBI_IN_RESULT)
-        r->status = word == UNSBI_NO_WORD ? UNSB_STATUS_UNKNOWN
-                                          : (unsb_status)(word + UNSB_STATUS_PENDING);
-}
-
-/* A truth value that is no number; false if it is none at all. */
-static bool unsbi_truth(const char *text, size_t size, int event, int64_t *value)
-{
-    uint8_t word;
-
-    *value = event == UNSB_JSON_TRUE;
-    if (event != UNSB_JSON_STRING)
-        return event > UNSB_JSON_NUMBER;
-    word = unsbi_find("\5false\0010\4true\0011", text, size, 0x20);
-    *value = word > 1;
-    return word != UNSBI_NO_WORD;
+        while (end > 0 && ((uint8_t)place[end] & 0xC0) == 0x80);
+    place[end] = '\0';
 }
 
 /* A literal, a number (then `json` has it) or a whole short text that is a field's value. */
-UNSBI_CALLED void unsbi_scalar(unsb_client *client, const unsbi_field *field, int event)
+UNSBI_CALLED void unsbi_scalar(unsb_client *client, const unsbi_field *field, void *place,
+                               int event)
 {
-    char *text = client->u.rx.u.text;
-    size_t size = event == UNSB_JSON_STRING ? client->v.rx.count : 0;
-    uint8_t kind = field->kind & 0x7F;
-    const uint8_t *from;
+    uint8_t kind = field->kind & 0x7F, word = (uint8_t)event;
+    unsb_result *r = client->result;
     int64_t value = 0;
     bool given = event == UNSB_JSON_NUMBER && unsbi_integer(&client->u.rx.json, false, &value);
 
-    if (size == UNSBI_CUT)
-        return;
-    switch (kind) {
-    case UNSBI_KIND_STATUS:
-        if (event == UNSB_JSON_STRING)
-            unsbi_status(client, size);
-        return;
+    if (event == UNSB_JSON_STRING) {
+        word = unsbi_find(unsbi_words, client->u.rx.u.text, client->v.rx.count, 0x20);
 #if UNSB_ARTIFACTS
-    case UNSBI_KIND_TYPE:
-        if (unsbi_find("\5error", text, size, 0) == 0)
+        if (kind == UNSBI_KIND_TYPE && word == UNSBI_WORD_ERROR)
             client->v.rx.spoilt = true;
-        return;
 #endif
-    case UNSBI_KIND_BOOL:
-        if (given)
-            value = value != 0;
-        else
-            given = unsbi_truth(text, size, event, &value);
-        size = sizeof(bool);
-        break;
-    case UNSBI_KIND_INT32:
-        given = given && (int32_t)value == value;
-        /* fall through */
-    case UNSBI_KIND_LOWER32:
-        size = sizeof(int32_t);
-        break;
 #if UNSB_DETAILS
-    case UNSBI_KIND_TIME:
-        if (size != 0)
-            given = unsbi_time(client, size, &value);
-        size = sizeof value;
-        break;
+        if (kind == UNSBI_KIND_TIME)
+            given = unsbi_time(client, client->v.rx.count, &value);
 #endif
-    default: /* UNSBI_KIND_INT64 */
-        size = sizeof value;
-        break;
+        /* one within "result" does not outrank the job's own */
+        if (kind == UNSBI_KIND_STATUS &&
+            (r->status == UNSB_STATUS_NONE || (client->v.rx.within & 15) != UNSBI_IN_RESULT))
+            r->status = word <= UNSB_STATUS_TIMEOUT ? (unsb_status)word : UNSB_STATUS_UNKNOWN;
     }
-    if (!given)
+    if (kind == UNSBI_KIND_BOOL && !given) {
+        value = word & 1;
+        given = (uint8_t)(word - UNSBI_WORD_FALSE) < 4;
+    }
+#if UNSB_DETAILS
+    if (kind == UNSBI_KIND_INT32 && (int32_t)value != value)
         return;
-    from = (const uint8_t *)&value; /* its lower bytes */
-    if (unsbi_byte_at(0, 2) != 0)
-        from += sizeof value - size;
-    memcpy(unsbi_place(client, field), from, size);
-    client->result->given = (uint16_t)(client->result->given | field->arg);
-}
-
-#if UNSB_NUMBERS
-/* A number where a text is expected: its digits. */
-static void unsbi_number_text(unsb_client *client, const unsbi_field *field)
-{
-    unsb_json_reader *json = &client->u.rx.json;
-    char digits[20];
-    int64_t value;
-
-    if (!unsbi_integer(json, false, &value) || value < 0)
-        return;
-    json->text = unsbi_decimal((uint64_t)value, digits + sizeof digits);
-    json->text_size = (size_t)(digits + sizeof digits - json->text);
-    unsbi_text(client, field, true);
-}
 #endif
+    if (!given || kind < UNSBI_KIND_BOOL)
+        return;
+    if (kind == UNSBI_KIND_BOOL)
+        *(bool *)place = value != 0;
+#if UNSB_DETAILS || UNSB_ARTIFACTS
+    else if (kind > UNSBI_KIND_LOWER32)
+        *(int64_t *)place = value;
+#endif
+    else
+        *(int32_t *)place = (int32_t)value;
+    r->given = (uint16_t)(r->given | field->arg);
+}
 
-static int unsbi_output(unsb_client *client, const unsbi_field *field, bool is_text, bool fresh)
+static int unsbi_output(unsb_client *client, unsb_output *out, bool is_text, bool fresh)
 {
     const unsb_json_reader *json = &client->u.rx.json;
-    unsb_output *out = (unsb_output *)unsbi_place(client, field);
     int rc = UNSB_OK;
 
-    if (field->arg != 0) { /* it is the program's */
-        client->v.rx.output = true;
-        if (!is_text)
-            unsbi_fault(client, UNSB_E_RESPONSE);
-    }
     if (!is_text)
         return UNSB_OK;
     if (fresh)
@@ -4646,43 +4538,85 @@ static int unsbi_output(unsb_client *client, const unsbi_field *field, bool is_t
     return rc == UNSB_OK ? unsbi_deliver(client, out, json->text, json->text_size) : rc;
 }
 
-/* A value of a known field that is no container, or a piece of it. */
-UNSBI_CALLED int unsbi_value(unsb_client *client, const unsbi_field *field, int event, bool fresh)
+#if UNSB_NUMBERS
+/* A number where a text is expected: its digits. */
+static bool unsbi_number_text(unsb_client *client)
 {
+    unsb_json_reader *json = &client->u.rx.json;
+    char *end = client->u.rx.u.text + sizeof client->u.rx.u.text;
+    int64_t value;
+
+    if (!unsbi_integer(json, false, &value) || value < 0)
+        return false;
+    json->text = unsbi_decimal((uint64_t)value, end);
+    json->text_size = (size_t)(end - json->text);
+    return true;
+}
+#endif
+
+/* A text of a fixed size, or a piece of it; of an id only when it is whole. */
+static void unsbi_text(unsb_client *client, char *place, size_t room, bool id)
+{
+    char *first = place + room - 1; /* of an id, hidden until it is whole */
+
+    if (id && client->v.rx.count != 0)
+        place[0] = *first;
+    unsbi_gather(client, place, room);
+    if (!id)
+        return;
+    /* an id must be whole to be of use: it fits, and no NUL ends it early */
+    if (strlen(place) != client->v.rx.count)
+        client->v.rx.count = (uint8_t)room;
+    else if (client->v.rx.going)
+        *first = place[0];
+    else
+        return;
+    place[0] = '\0';
+}
+
+/* A value of a known field, or a piece of it, or the beginning of a container. */
+UNSBI_CALLED int unsbi_value(unsb_client *client, int event, bool fresh)
+{
+    const unsbi_field *field = client->v.rx.field;
+    char *base = (char *)client->result;
+    void *place;
+    uint8_t kind = field->kind;
     bool is_text = event == UNSB_JSON_STRING;
 
+#if UNSB_KEYS
+    if (kind >= UNSBI_KIND_OF_KEY) {
+        kind = (uint8_t)(kind - UNSBI_KIND_OF_KEY);
+        base = (char *)client->extra;
+    }
+#endif
+    place = base + field->offset;
     if (event == UNSB_JSON_NULL)
         return UNSB_OK;
-    switch (field->kind & 0x7F) {
-    case UNSBI_KIND_TEXT:
-    case UNSBI_KIND_REFUSAL:
-#if UNSB_NUMBERS
-        if (event == UNSB_JSON_NUMBER)
-            unsbi_number_text(client, field);
-#endif
-        /* fall through */
-    case UNSBI_KIND_ID:
-    case UNSBI_KIND_OTHER_ID:
-        if (is_text)
-            unsbi_text(client, field, fresh);
-        break;
-    case UNSBI_KIND_OUTPUT:
-        return unsbi_output(client, field, is_text, fresh);
-    case UNSBI_KIND_CONTENT:
-#if UNSB_ARTIFACTS
-        if (is_text)
-            return unsbi_content(client, fresh);
-#endif
-        break;
-    case UNSBI_KIND_CONTAINER:
-        break;
-    default:
-        if (is_text)
-            unsbi_gather(client, fresh);
-        if (!client->v.rx.going)
-            unsbi_scalar(client, field, event);
-        break;
+    if (kind == UNSBI_KIND_OUTPUT) {
+        if (field->arg != 0) { /* it is the program's */
+            client->v.rx.output = true;
+            if (!is_text)
+                client->v.rx.fault = UNSB_E_RESPONSE;
+        }
+        return unsbi_output(client, (unsb_output *)place, is_text, fresh);
     }
+#if UNSB_ARTIFACTS
+    if (kind == UNSBI_KIND_CONTENT)
+        return is_text ? unsbi_content(client, fresh) : UNSB_OK;
+#endif
+    if (kind > UNSBI_KIND_CONTENT) {
+        if (is_text)
+            unsbi_gather(client, client->u.rx.u.text, sizeof client->u.rx.u.text);
+        if (!client->v.rx.going)
+            unsbi_scalar(client, field, place, event);
+        return UNSB_OK;
+    }
+#if UNSB_NUMBERS
+    if (event == UNSB_JSON_NUMBER && kind <= UNSBI_KIND_REFUSAL)
+        is_text = unsbi_number_text(client);
+#endif
+    if (is_text)
+        unsbi_text(client, (char *)place, field->arg, kind >= UNSBI_KIND_ID);
     return UNSB_OK;
 }
 
@@ -4700,44 +4634,47 @@ static const unsbi_field unsbi_alias = {UNSBI_IN(detected_language), UNSBI_KIND_
 static const unsbi_field *unsbi_find_field(const unsb_client *client, uint8_t within)
 {
     const unsbi_fields *fields = client->op->fields;
-    const char *text = client->u.rx.u.text;
-    size_t size = client->v.rx.count;
-    uint8_t found = UNSBI_NO_WORD, kind;
+    const unsbi_field *field;
+    uint8_t found;
 
-#if UNSB_LISTS
-    if (within == UNSBI_IN_ALIASES)
-        return &unsbi_alias;
-#endif
 #if UNSB_ARTIFACTS
-    if (within >= UNSBI_IN_ARTIFACTS)
+    if (within >= UNSBI_IN_ARTIFACT)
         fields = &unsbi_artifact_fields;
 #endif
-    if (within != UNSBI_IN_REFUSAL)
-        found = unsbi_find(fields->names, text, size, 0);
-    if (found == UNSBI_NO_WORD && within < UNSBI_IN_ARTIFACTS) {
+    if (within == UNSBI_IN_REFUSAL)
         fields = &unsbi_refusal_fields;
-        found = unsbi_find(fields->names, text, size, 0);
+    for (;;) {
+        found = unsbi_find(fields->names, client->u.rx.u.text, client->v.rx.count, 0);
+        if (found != UNSBI_NO_WORD)
+            break;
+        fields = fields->more;
+        if (fields == NULL)
+            return NULL;
     }
-    if (found == UNSBI_NO_WORD)
+    field = &fields->field[found];
+#if UNSB_JOBS
+    /* the job that was asked for keeps the name that it was asked by */
+    if (field->kind == UNSBI_KIND_ID && (client->op->flags & UNSBI_OP_BY_ID) != 0)
         return NULL;
-    kind = fields->field[found].kind;
-    /* the job that was asked for keeps the name that it was asked by, and a job's id comes first */
-    if ((kind == UNSBI_KIND_ID && (client->op->flags & UNSBI_OP_BY_ID) != 0) ||
-        (kind == UNSBI_KIND_OTHER_ID &&
-         ((client->op->flags & UNSBI_OP_OTHER_ID) == 0 || client->result->job_id[0] != '\0')))
-        return NULL;
-    return &fields->field[found];
+#endif
+#if UNSB_REQUEST
+    if (field->kind == UNSBI_KIND_OTHER_ID && client->result->job_id[0] != '\0')
+        return NULL; /* a job's id comes first */
+#endif
+    return field;
 }
 
 /* A piece of a key. */
-static void unsbi_key(unsb_client *client, uint8_t within, bool fresh)
+static void unsbi_key(unsb_client *client, uint8_t within)
 {
 #if UNSB_LISTS
-    if (within == UNSBI_IN_ALIASES)
-        unsbi_text(client, &unsbi_language, fresh);
-    else
+    if (within == UNSBI_IN_ALIASES) {
+        client->v.rx.field = &unsbi_alias;
+        unsbi_gather(client, client->result->language, sizeof client->result->language);
+        return;
+    }
 #endif
-        unsbi_gather(client, fresh);
+    unsbi_gather(client, client->u.rx.u.text, sizeof client->u.rx.u.text);
     if (client->v.rx.going)
         return;
     client->v.rx.field = unsbi_find_field(client, within);
@@ -4746,7 +4683,7 @@ static void unsbi_key(unsb_client *client, uint8_t within, bool fresh)
 }
 
 /* What a container is that begins, or UNSBI_IN_NOTHING if it is not known there. */
-UNSBI_CALLED uint8_t unsbi_container(unsb_client *client, uint8_t within, bool array)
+UNSBI_CALLED uint8_t unsbi_container(const unsb_client *client, uint8_t within, bool array)
 {
     const unsbi_field *field = client->v.rx.field;
     uint8_t what = UNSBI_IN_NOTHING;
@@ -4754,17 +4691,15 @@ UNSBI_CALLED uint8_t unsbi_container(unsb_client *client, uint8_t within, bool a
     if (within == UNSBI_IN_NOTHING) {
         what = UNSB_LISTS && array && (client->op->flags & UNSBI_OP_LIST) != 0 ? UNSBI_IN_ITEMS
                                                                                : UNSBI_IN_ROOT;
-    } else if (within == UNSBI_IN_ARTIFACTS || within == UNSBI_IN_ITEMS) {
+    } else if ((within & UNSBI_IN_ARRAY) != 0) {
         what = (uint8_t)(within + 1);
     } else if (within <= UNSBI_IN_RESULT) { /* its key has a field: others are skipped */
         if (field->kind == UNSBI_KIND_CONTAINER && field->arg != within)
             what = field->arg;
         if (field->kind == UNSBI_KIND_REFUSAL)
             what = UNSBI_IN_REFUSAL;
-        if (field->kind == UNSBI_KIND_OUTPUT)
-            unsbi_fault(client, UNSB_E_RESPONSE);
     }
-    if (array != (what == UNSBI_IN_ITEMS || what == UNSBI_IN_ARTIFACTS))
+    if (array != ((what & UNSBI_IN_ARRAY) != 0))
         what = UNSBI_IN_NOTHING;
 #if UNSB_ARTIFACTS
     if (what >= UNSBI_IN_ARTIFACTS && client->result->on_artifact == NULL)
@@ -4777,16 +4712,23 @@ static int unsbi_container_begins(unsb_client *client, uint8_t within, bool arra
 {
     uint8_t what = unsbi_container(client, within, array);
 
-    client->v.rx.field = NULL;
     if (what == UNSBI_IN_NOTHING) {
         unsb_json_skip(&client->u.rx.json);
         return within == UNSBI_IN_NOTHING ? UNSB_E_RESPONSE : UNSB_OK;
     }
     client->v.rx.within = (uint16_t)(client->v.rx.within << 4 | what);
+    client->v.rx.field = NULL;
     if (what == UNSBI_IN_RESULT)
         client->v.rx.outcome = true;
-    if (UNSB_LISTS && what == UNSBI_IN_ITEM)
+#if UNSB_LISTS
+    if (what == UNSBI_IN_ITEM)
         unsbi_result_reset(client);
+    if (what == UNSBI_IN_ITEMS) {
+        client->result->detected_language[0] = '\0'; /* of an alias before */
+        if ((client->op->flags & UNSBI_OP_TEXTS) != 0)
+            client->v.rx.field = &unsbi_language;
+    }
+#endif
 #if UNSB_ARTIFACTS
     if (what > UNSBI_IN_ARTIFACTS) {
         client->v.rx.content = client->v.rx.spoilt = false;
@@ -4809,7 +4751,7 @@ static int unsbi_container_ends(unsb_client *client, uint8_t within)
 #endif
 #if UNSB_ARTIFACTS
     if (within > UNSBI_IN_ARTIFACTS) {
-        rc = unsbi_artifact(client, "", 0, true);
+        rc = unsbi_artifact(client, 0, true);
         client->v.rx.index++;
     }
 #endif
@@ -4823,37 +4765,28 @@ UNSBI_CALLED int unsbi_event(unsb_client *client, int event)
 {
     uint8_t within = client->v.rx.within & 15;
     bool fresh = !client->v.rx.going;
-    int rc;
+    int rc = UNSB_OK;
 
-    if (event == UNSB_JSON_OBJECT_BEGIN || event == UNSB_JSON_ARRAY_BEGIN)
-        return unsbi_container_begins(client, within, event == UNSB_JSON_ARRAY_BEGIN);
+    client->v.rx.going = client->u.rx.json.partial;
+    if (fresh)
+        client->v.rx.count = 0;
+    if (event == UNSB_JSON_KEY) {
+        unsbi_key(client, within);
+        return UNSB_OK;
+    }
     if (event == UNSB_JSON_OBJECT_END || event == UNSB_JSON_ARRAY_END)
         return unsbi_container_ends(client, within);
-    client->v.rx.going = event <= UNSB_JSON_STRING && client->u.rx.json.partial;
-    if (event == UNSB_JSON_KEY) {
-        unsbi_key(client, within, fresh);
-        return UNSB_OK;
-    }
-    if (within == UNSBI_IN_NOTHING) /* the whole answer is no object */
-        return UNSB_E_RESPONSE;
+    if (client->v.rx.field != NULL) {
+        rc = unsbi_value(client, event, fresh);
 #if UNSB_LISTS
-    if (within == UNSBI_IN_ITEMS) {
-        client->v.rx.field = NULL;
-        if (event == UNSB_JSON_STRING && (client->op->flags & UNSBI_OP_TEXTS) != 0)
-            client->v.rx.field = &unsbi_language;
-        if (fresh)
-            client->result->detected_language[0] = '\0'; /* of an alias before */
+        if (event == UNSB_JSON_STRING && !client->v.rx.going &&
+            (within == UNSBI_IN_ITEMS || within == UNSBI_IN_ALIASES))
+            return unsbi_item(client);
+#endif
     }
-#endif
-    if (client->v.rx.field == NULL)
-        return UNSB_OK;
-    rc = unsbi_value(client, client->v.rx.field, event, fresh);
-#if UNSB_LISTS
-    if (rc == UNSB_OK && event == UNSB_JSON_STRING && !client->v.rx.going &&
-        (within == UNSBI_IN_ITEMS || within == UNSBI_IN_ALIASES))
-        rc = unsbi_item(client);
-#endif
-    return rc;
+    if (event < UNSB_JSON_KEY)
+        return unsbi_container_begins(client, within, event == UNSB_JSON_ARRAY_BEGIN);
+    return within != UNSBI_IN_NOTHING ? rc : UNSB_E_RESPONSE; /* the answer is no object */
 }
 
 /* A piece of the response's body. It is unescaped and decoded where it lies. */
@@ -6178,8 +6111,8 @@ UNSB_API int unsb_request(unsb_client *client, const unsb_call *call, unsb_resul
     static const char target[] = "\0P\0", body[] = "\0B\0";
     static const unsbi_op ops[][2] = { /* by unsb_answer, and whether it may be repeated */
         {UNSBI_CALL(NULL, UNSBI_OP_RAW), UNSBI_CALL(NULL, UNSBI_OP_RAW | UNSBI_OP_SAFE)},
-        {UNSBI_CALL(&unsbi_outcome_fields, UNSBI_OP_EMPTY | UNSBI_OP_OTHER_ID),
-         UNSBI_CALL(&unsbi_outcome_fields, UNSBI_OP_EMPTY | UNSBI_OP_OTHER_ID | UNSBI_OP_SAFE)},
+        {UNSBI_CALL(&unsbi_call_fields, UNSBI_OP_EMPTY),
+         UNSBI_CALL(&unsbi_call_fields, UNSBI_OP_EMPTY | UNSBI_OP_SAFE)},
         {UNSBI_CALL(&unsbi_outcome_fields, UNSBI_OP_JOB | UNSBI_OP_RUNS),
          UNSBI_CALL(&unsbi_outcome_fields, UNSBI_OP_JOB | UNSBI_OP_RUNS | UNSBI_OP_SAFE)}};
 #undef UNSBI_CALL

@@ -13,11 +13,13 @@ struct unsb_client;
 struct unsbi_field;
 static uint8_t any_find(const char *names, const void *text, size_t size, uint8_t fold);
 static void any_result_reset(const struct unsb_client *client);
-static void any_text(struct unsb_client *client, const struct unsbi_field *field, bool fresh);
-static void any_gather(struct unsb_client *client, bool fresh);
-static void any_scalar(struct unsb_client *client, const struct unsbi_field *field, int event);
-static void any_number_text(struct unsb_client *client, const struct unsbi_field *field);
-static int any_output(struct unsb_client *client, const struct unsbi_field *field, bool is_text,
+struct unsb_output;
+static void any_text(struct unsb_client *client, char *place, size_t room, bool id);
+static void any_gather(struct unsb_client *client, char *place, size_t room);
+static void any_scalar(struct unsb_client *client, const struct unsbi_field *field, void *place,
+                       int event);
+static bool any_number_text(struct unsb_client *client);
+static int any_output(struct unsb_client *client, struct unsb_output *out, bool is_text,
                       bool fresh);
 static int any_content(struct unsb_client *client, bool fresh);
 #include "proof.h"
@@ -39,7 +41,7 @@ static bool within_text(void)
 
 static bool counted(uint8_t count, size_t room)
 {
-    return count == UNSBI_CUT || count < room;
+    return count <= room;
 }
 
 static bool of(const unsbi_fields *fields, size_t n, const unsbi_field *f)
@@ -60,10 +62,11 @@ static uint8_t any_find(const char *names, const void *p, size_t size, uint8_t f
     uint8_t found;
 
     (void)fold;
-    prove(size == UNSBI_CUT || __CPROVER_r_ok(p, size), "a text to look for");
+    prove(__CPROVER_r_ok(p, size), "a text to look for");
     given(found == UNSBI_NO_WORD ||
           found < (names == unsbi_outcome_fields_names    ? COUNT(unsbi_outcome_fields)
                    : names == unsbi_list_fields_names     ? COUNT(unsbi_list_fields)
+                   : names == unsbi_call_fields_names     ? COUNT(unsbi_call_fields)
                    : names == unsbi_key_fields_names      ? COUNT(unsbi_key_fields)
                    : names == unsbi_refusal_fields_names  ? COUNT(unsbi_refusal_fields)
                    : names == unsbi_artifact_fields_names ? COUNT(unsbi_artifact_fields)
@@ -107,56 +110,70 @@ static int item_sink(void *context, const unsb_result *item)
 
 static bool gathers(const unsbi_field *f)
 {
-    return (f->kind & 0x7F) > UNSBI_KIND_CONTAINER;
+    return (f->kind & 0x7F) > UNSBI_KIND_CONTENT;
 }
 
-static void any_text(unsb_client *c, const unsbi_field *field, bool fresh)
+static void any_gather(unsb_client *c, char *place, size_t room)
 {
     uint8_t count;
 
-    prove(field->kind % 128 <= UNSBI_KIND_OTHER_ID && field->arg >= 2, "a field of a text");
-    prove(fresh || counted(c->v.rx.count, field->arg), "so much of it is there");
+    prove((place == c->u.rx.u.text && room == ROOM) ||
+              (place == result.language && room == sizeof result.language), "its place");
+    prove(counted(c->v.rx.count, room), "so much of it is there");
     prove(within_text(), "a text is there");
-    given(counted(count, field->arg));
+    given(counted(count, room));
     c->v.rx.count = count;
 }
 
-static void any_gather(unsb_client *c, bool fresh)
+static bool placed(const unsbi_field *f, const char *place)
 {
+    return place == ((f->kind & UNSBI_KIND_OF_KEY) != 0 ? (char *)&key : (char *)&result) +
+                        f->offset;
+}
+
+static void any_text(unsb_client *c, char *place, size_t room, bool id)
+{
+    const unsbi_field *f = c->v.rx.field;
     uint8_t count;
 
-    prove(fresh || counted(c->v.rx.count, ROOM), "so much of it is there");
+    prove(f->kind % 128 <= UNSBI_KIND_OTHER_ID && room == f->arg && placed(f, place) &&
+              id == (f->kind % 128 >= UNSBI_KIND_ID), "a field of a text");
+    prove(counted(c->v.rx.count, room), "so much of it is there");
     prove(within_text(), "a text is there");
-    given(counted(count, ROOM));
+    given(counted(count, room));
     c->v.rx.count = count;
 }
 
-static void any_scalar(unsb_client *c, const unsbi_field *field, int event)
+static void any_scalar(unsb_client *c, const unsbi_field *field, void *place, int event)
 {
     bool spoilt;
 
-    prove(gathers(field), "a field that is judged");
-    prove(event >= UNSB_JSON_STRING && event < UNSB_JSON_NULL, "a value");
+    prove(gathers(field) && placed(field, place), "a field that is judged");
+    prove(event >= UNSB_JSON_OBJECT_BEGIN && event < UNSB_JSON_NULL, "a value");
     prove(event != UNSB_JSON_STRING || counted(c->v.rx.count, ROOM), "it is there");
     c->v.rx.spoilt = spoilt;
 }
 
-static void any_number_text(unsb_client *c, const unsbi_field *field)
+static bool any_number_text(unsb_client *c)
 {
-    uint8_t count;
+    bool is;
+    size_t digits;
 
-    prove(field->kind % 128 <= UNSBI_KIND_OTHER_ID && field->arg >= 2, "a field of a text");
-    given(counted(count, field->arg));
-    c->v.rx.count = count;
+    given(digits >= 1 && digits <= 20);
+    if (is) {
+        c->u.rx.json.text = c->u.rx.u.text + ROOM - digits;
+        c->u.rx.json.text_size = digits;
+    }
+    return is;
 }
 
-static int any_output(unsb_client *c, const unsbi_field *field, bool is_text, bool fresh)
+static int any_output(unsb_client *c, unsb_output *out, bool is_text, bool fresh)
 {
+    const unsbi_field *f = c->v.rx.field;
+
     (void)fresh;
-    prove(field->kind == UNSBI_KIND_OUTPUT, "a field of an output");
+    prove(f->kind == UNSBI_KIND_OUTPUT && placed(f, (char *)out), "a field of an output");
     prove(!is_text || within_text(), "a text is there");
-    if (field->arg != 0)
-        c->v.rx.output = true;
     return any_code(is_text);
 }
 
@@ -196,7 +213,8 @@ static bool fits(unsigned within)
     for (; within != 0; within >>= 4) {
         in = within >> 4 & 15;
         what = within & 15;
-        if (what == UNSBI_IN_NOTHING || what > UNSBI_IN_WASM_ARTIFACT)
+        if (what == UNSBI_IN_NOTHING || what > UNSBI_IN_WASM_ARTIFACT ||
+            ((what & UNSBI_IN_ARRAY) != 0 && !is_array(what)))
             return false;
         if (what == UNSBI_IN_ROOT ? within >> 4 != 0
             : what == UNSBI_IN_ITEMS ? in > UNSBI_IN_RESULT || (in == 0 && within >> 4 != 0)
@@ -214,19 +232,22 @@ static bool fits(unsigned within)
 /* Can a value there have that field? */
 static bool field_holds(unsigned in, const unsbi_field *f)
 {
+    bool refusal = of(&unsbi_refusal_fields, COUNT(unsbi_refusal_fields), f);
+    bool outcome = refusal || of(&unsbi_outcome_fields, COUNT(unsbi_outcome_fields), f);
+
     switch (in) {
     case UNSBI_IN_ROOT:
     case UNSBI_IN_RESULT:
     case UNSBI_IN_ITEM:
-        return (op.fields == &unsbi_outcome_fields &&
-                of(&unsbi_outcome_fields, COUNT(unsbi_outcome_fields), f)) ||
-               (op.fields == &unsbi_list_fields &&
-                of(&unsbi_list_fields, COUNT(unsbi_list_fields), f)) ||
-               (op.fields == &unsbi_key_fields &&
-                of(&unsbi_key_fields, COUNT(unsbi_key_fields), f)) ||
-               of(&unsbi_refusal_fields, COUNT(unsbi_refusal_fields), f);
+        return op.fields == &unsbi_key_fields
+                   ? refusal || of(&unsbi_key_fields, COUNT(unsbi_key_fields), f)
+               : op.fields == &unsbi_list_fields
+                   ? outcome || of(&unsbi_list_fields, COUNT(unsbi_list_fields), f)
+               : op.fields == &unsbi_call_fields
+                   ? outcome || of(&unsbi_call_fields, COUNT(unsbi_call_fields), f)
+                   : outcome;
     case UNSBI_IN_REFUSAL:
-        return of(&unsbi_refusal_fields, COUNT(unsbi_refusal_fields), f);
+        return refusal;
     case UNSBI_IN_ALIASES:
         return f == &unsbi_alias;
     case UNSBI_IN_ITEMS:
@@ -256,8 +277,7 @@ static bool holds(int where)
     case BEFORE_VALUE:
         return is_object(in) && field_holds(in, f);
     case IN_VALUE:
-        if (in == UNSBI_IN_NOTHING ||
-            (in == UNSBI_IN_ITEMS && (f != NULL) != ((op.flags & UNSBI_OP_TEXTS) != 0)))
+        if (in == UNSBI_IN_NOTHING)
             return false;
         if (f == NULL) /* it does not matter, or does no more */
             return true;
@@ -265,8 +285,7 @@ static bool holds(int where)
             return false;
         if (f->kind == UNSBI_KIND_CONTENT)
             return (client.u.rx.u.base64.count & 1) == 0 && client.u.rx.u.base64.count <= 6;
-        return f->kind == UNSBI_KIND_OUTPUT || f->kind == UNSBI_KIND_CONTAINER ||
-               counted(count, gathers(f) ? ROOM : f->arg);
+        return f->kind == UNSBI_KIND_OUTPUT || counted(count, gathers(f) ? ROOM : f->arg);
     default:
         return is_object(in) || field_holds(in, f);
     }
@@ -296,8 +315,11 @@ static const unsbi_field *any_field(void)
         given(i < COUNT(unsbi_artifact_fields));
         return unsbi_artifact_fields_field + i;
     case 5:
-        return &unsbi_alias;
+        given(i < COUNT(unsbi_call_fields));
+        return unsbi_call_fields_field + i;
     case 6:
+        return &unsbi_alias;
+    case 7:
         return &unsbi_language;
     default:
         return NULL;
@@ -316,6 +338,7 @@ static void any_state(int where)
     op = o;
     op.fields = which == 0   ? &unsbi_outcome_fields
                 : which == 1 ? &unsbi_list_fields
+                : which == 2 ? &unsbi_call_fields
                              : &unsbi_key_fields;
     client.op = &op;
     client.result = &result;
@@ -344,7 +367,7 @@ static void on_key(int where)
     bool more;
 
     any_state(where);
-    client.u.rx.json.partial = more;
+    client.u.rx.json.partial = more ? true : false; /* as a bool is, and no other byte */
     client.u.rx.json.state = more ? UNSBI_JSON_IN_STRING : UNSBI_JSON_COLON;
     given(is_object(client.v.rx.within & 15));
     given(client.u.rx.json.depth != 0 && client.u.rx.json.depth <= UNSB_JSON_DEPTH);
@@ -368,6 +391,7 @@ static void on_begin(int where)
     any_state(where);
     was = client.v.rx.within;
     given(where == BEFORE_VALUE || !is_object(was & 15));
+    json->partial = false; /* the last piece of a text says so, and nothing else speaks of it */
     json->state = array ? UNSBI_JSON_VALUE | UNSBI_JSON_CLOSE
                         : UNSBI_JSON_KEY_NEXT | UNSBI_JSON_CLOSE;
     given(json->depth != 0 && json->depth <= UNSB_JSON_DEPTH);
@@ -392,6 +416,7 @@ void events_end(void)
     any_state(BETWEEN);
     was = client.v.rx.within;
     given((was & 15) != UNSBI_IN_NOTHING);
+    client.u.rx.json.partial = false;
     judge(unsbi_event(&client, is_array(was & 15) ? UNSB_JSON_ARRAY_END : UNSB_JSON_OBJECT_END),
           BETWEEN);
     prove(client.v.rx.within == was >> 4, "the one around it");
@@ -406,9 +431,10 @@ static void on_value(int where)
     given(event >= UNSB_JSON_STRING && event <= UNSB_JSON_NULL);
     given(event == UNSB_JSON_STRING || where != IN_VALUE);
     given(where != BETWEEN || !is_object(client.v.rx.within & 15));
-    client.u.rx.json.partial = more;
+    given(!more || event == UNSB_JSON_STRING);
+    client.u.rx.json.partial = more ? true : false; /* as a bool is, and no other byte */
     rc = unsbi_event(&client, event);
-    judge(rc, more && event == UNSB_JSON_STRING ? IN_VALUE : BETWEEN);
+    judge(rc, more ? IN_VALUE : BETWEEN);
 }
 
 void events_value(void) { on_value(BEFORE_VALUE); }

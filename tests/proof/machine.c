@@ -212,7 +212,7 @@ static int any_body(unsb_client *c, char *data, size_t size)
     given(own == UNSB_OK || own == UNSB_E_RESPONSE || own == UNSB_E_JSON ||
           own == UNSB_E_JSON_DEPTH || own == UNSB_E_JSON_UTF8);
     given(is_fault(fault));
-    c->v.rx.fault = fault;
+    c->v.rx.fault = (int8_t)fault;
     c->v.rx.output = output;
     c->v.rx.outcome = outcome;
     if (delivers)

@@ -3,45 +3,17 @@
 #include "proof.h"
 
 #define TEXT_MAX 3
-#define MEMORY_MAX 4
 #define ROOM_MAX 6
 
 static unsb_client client;
 static unsb_result result;
-static char out_memory[MEMORY_MAX], err_memory[MEMORY_MAX], name_memory[MEMORY_MAX];
 static unsb_key key;
-
-static int sink(void *context, const void *data, size_t size)
-{
-    int rc;
-    bool stops;
-
-    (void)context;
-    prove(size == 0 || __CPROVER_r_ok(data, size), "a sink can read what it gets");
-    if (stops) /* as unsb_abort() does */
-        client.state = UNSBI_IDLE;
-    return rc;
-}
 
 static int artifact_sink(void *context, const unsb_artifact *artifact)
 {
-    prove(artifact->size == 0 || __CPROVER_r_ok(artifact->data, artifact->size), "as well");
-    return sink(context, artifact->data, artifact->size);
-}
-
-static int item_sink(void *context, const unsb_result *item)
-{
-    (void)item;
-    return sink(context, "", 0);
-}
-
-static void any_output(unsb_output *out, char *memory)
-{
-    bool sinks;
-
-    given(out->capacity <= MEMORY_MAX && out->size < (unsb_size)-1 - 64);
-    out->data = memory + MEMORY_MAX - out->capacity; /* it ends where the array does */
-    out->write = sinks ? sink : NULL;
+    (void)context;
+    (void)artifact;
+    return 0;
 }
 
 /* Every field of every list lies where it says, with the room that it says. */
@@ -58,7 +30,7 @@ static void list(const unsbi_fields *fields, size_t n)
         case UNSBI_KIND_ID:
         case UNSBI_KIND_OTHER_ID:
             room = f->arg;
-            prove(room >= 2 && room < UNSBI_CUT, "room for a character and the NUL");
+            prove(room >= 2, "room for a character and the NUL");
             break;
         case UNSBI_KIND_OUTPUT:
             room = sizeof(unsb_output);
@@ -92,72 +64,53 @@ void router_lists(void)
     LIST(unsbi_outcome_fields);
     LIST(unsbi_artifact_fields);
     LIST(unsbi_list_fields);
+    LIST(unsbi_call_fields);
     LIST(unsbi_key_fields);
 }
 
-/* rx.count is the length of a text that is not whole yet, in its field or in u.text, or says that
- * it was cut. */
-static bool counted(uint8_t count, size_t room)
+/* A piece of a text, in any room up to ROOM_MAX; router_lists shows that each field has the room
+ * that it says. */
+static void piece(unsb_client *c, char *text)
 {
-    return count == UNSBI_CUT || count < room;
-}
-
-static void any_client(char *text)
-{
-    unsb_client c;
-    unsb_result r;
-    unsb_key k;
-    bool artifacts, items;
     size_t size = some_size(TEXT_MAX);
 
-    client = c;
-    result = r;
-    key = k;
-    client.result = &result;
-    client.extra = &key;
-    any_output(&result.out, out_memory);
-    any_output(&result.err, err_memory);
-    any_output(&result.artifact_name, name_memory);
-    result.on_artifact = artifacts ? artifact_sink : NULL;
-    result.on_item = items ? item_sink : NULL;
-    client.u.rx.json.text = text + TEXT_MAX - size; /* it ends where the array does */
-    client.u.rx.json.text_size = size;
+    c->u.rx.json.text = text + TEXT_MAX - size; /* it ends where the array does */
+    c->u.rx.json.text_size = size;
 }
 
-/* A piece of a text, for a field of any room up to ROOM_MAX; router_lists shows that each field
- * has the room that it says. */
+void router_gather(void)
+{
+    unsb_client c;
+    char text[TEXT_MAX], place[ROOM_MAX], before;
+    size_t room, i = some_size(ROOM_MAX - 1);
+
+    given(room >= 2 && room <= ROOM_MAX && c.v.rx.count <= room);
+    piece(&c, text);
+    before = place[i];
+    unsbi_gather(&c, place, room);
+    prove(c.v.rx.count <= room, "the invariant is kept");
+    prove(c.v.rx.count == room || place[c.v.rx.count] == '\0', "NUL-terminated");
+    prove(i < room || place[i] == before, "nothing beyond the room");
+    for (i = 0; i < room && place[i] != '\0'; i++)
+        continue;
+    prove(i < room, "and within its room");
+}
+
 void router_text(void)
 {
     unsb_client c;
-    unsbi_field field;
     char text[TEXT_MAX], place[ROOM_MAX], before;
-    size_t size = some_size(TEXT_MAX), i = some_size(ROOM_MAX - 1);
-    bool fresh;
+    size_t room, i = some_size(ROOM_MAX - 1);
+    bool id;
 
-    given((field.kind & 0x7F) <= UNSBI_KIND_OTHER_ID && (field.kind & UNSBI_KIND_OF_KEY) != 0);
-    given(field.arg >= 2 && field.arg <= ROOM_MAX);
-    given(fresh || counted(c.v.rx.count, field.arg));
-    field.offset = 0; /* in the caller's structure, which is that room alone here */
-    c.extra = place;
-    c.u.rx.json.text = text + TEXT_MAX - size; /* it ends where the array does */
-    c.u.rx.json.text_size = size;
+    given(room >= 2 && room <= ROOM_MAX && c.v.rx.count <= room);
+    piece(&c, text);
     before = place[i];
-    unsbi_text(&c, &field, fresh);
-    prove(counted(c.v.rx.count, field.arg), "the invariant is kept");
-    prove(c.v.rx.count == UNSBI_CUT || place[c.v.rx.count] == '\0', "NUL-terminated");
-    prove(i < field.arg || place[i] == before, "nothing beyond the room");
-}
-
-/* A piece of a text that is judged when it is whole, and the judgement. */
-void router_gather(void)
-{
-    char text[TEXT_MAX];
-    bool fresh;
-
-    any_client(text);
-    given(fresh || counted(client.v.rx.count, sizeof client.u.rx.u.text));
-    unsbi_gather(&client, fresh);
-    prove(counted(client.v.rx.count, sizeof client.u.rx.u.text), "the invariant is kept");
+    unsbi_text(&c, place, room, id);
+    prove(c.v.rx.count <= room, "the invariant is kept");
+    prove(i < room || place[i] == before, "nothing beyond the room");
+    prove(!id || place[0] == '\0' || (!c.v.rx.going && place[c.v.rx.count] == '\0'),
+          "an id is there when it is whole");
 }
 
 /* What is open is a stack of containers, each in one that can hold it. */
@@ -229,6 +182,7 @@ void router_container(void)
 {
     CONTAINER(unsbi_outcome_fields);
     CONTAINER(unsbi_list_fields);
+    CONTAINER(unsbi_call_fields);
     CONTAINER(unsbi_key_fields);
     CONTAINER(unsbi_refusal_fields);
 }

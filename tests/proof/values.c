@@ -1,7 +1,6 @@
 /* What the result router does with a value: of any field of that kind, from any state, whatever the
  * caller gave as places for the result. A name that is looked up is known by what names.c proves, a
- * number by what integer.c and decimal.c do, a time by what time.c does; a text by what router.c
- * does. */
+ * number by what integer.c and decimal.c do, a time by what time.c does. */
 #define UNSBI_PROOF(name) any_##name
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +11,6 @@ struct unsb_json_reader;
 static uint8_t any_find(const char *names, const void *text, size_t size, uint8_t fold);
 static bool any_integer(const struct unsb_json_reader *r, bool exact, int64_t *value);
 static bool any_time(struct unsb_client *client, size_t size, int64_t *seconds);
-static void any_text(struct unsb_client *client, const struct unsbi_field *field, bool fresh);
 static char *any_decimal(uint64_t value, char *end);
 #include "proof.h"
 
@@ -34,7 +32,7 @@ static uint8_t any_find(const char *names, const void *p, size_t size, uint8_t f
 
     (void)fold;
     prove(size <= ROOM && __CPROVER_r_ok(p, size), "a text to look for");
-    given(found == UNSBI_NO_WORD || found < (names == unsbi_status_names ? 6 : 4));
+    given(found == UNSBI_NO_WORD || (names == unsbi_words && found < 12));
     return found;
 }
 
@@ -54,20 +52,10 @@ static bool any_time(unsb_client *c, size_t size, int64_t *seconds)
     bool is;
     int64_t any;
 
-    prove(size < sizeof c->u.rx.u.text, "a short text, with room for a NUL");
+    prove(size <= sizeof c->u.rx.u.text, "a short text");
     if (is)
         *seconds = any;
     return is;
-}
-
-static void any_text(unsb_client *c, const unsbi_field *field, bool fresh)
-{
-    uint8_t count;
-
-    prove(fresh && field->arg >= 2, "a text by itself");
-    prove(__CPROVER_r_ok(c->u.rx.json.text, c->u.rx.json.text_size), "a text is there");
-    given(count == UNSBI_CUT || count < field->arg);
-    c->v.rx.count = count;
 }
 
 static char *any_decimal(uint64_t value, char *end)
@@ -75,7 +63,7 @@ static char *any_decimal(uint64_t value, char *end)
     size_t digits;
 
     (void)value;
-    prove(__CPROVER_w_ok(end - 20, 20), "room for 20 digits");
+    prove(end == client.u.rx.u.text + ROOM && ROOM >= 20, "room for 20 digits");
     given(digits >= 1 && digits <= 20);
     return end - digits;
 }
@@ -141,7 +129,7 @@ static void any_state(void)
 
 static bool counted(uint8_t count)
 {
-    return count == UNSBI_CUT || count < ROOM;
+    return count <= ROOM;
 }
 
 static void known_code(int rc)
@@ -156,24 +144,27 @@ static void known_code(int rc)
 static void scalar(const unsbi_field *f)
 {
     int event;
-    uint8_t count, going;
+    uint8_t count;
     const unsbi_field *field;
     unsigned within;
+    char *place, *memory_was;
 
     any_state();
-    given(event >= UNSB_JSON_STRING && event < UNSB_JSON_NULL && counted(client.v.rx.count));
+    given(event >= UNSB_JSON_OBJECT_BEGIN && event < UNSB_JSON_NULL && counted(client.v.rx.count));
     count = client.v.rx.count;
     within = client.v.rx.within;
     field = client.v.rx.field;
-    unsbi_scalar(&client, f, event);
+    memory_was = result.out.data;
+    place = ((f->kind & UNSBI_KIND_OF_KEY) != 0 ? (char *)&key : (char *)&result) + f->offset;
+    unsbi_scalar(&client, f, place, event);
     prove(client.v.rx.count == count && client.v.rx.within == within &&
               client.v.rx.field == field, "the router's own stays");
-    prove(result.on_artifact == artifact_sink && result.out.capacity <= MEMORY_MAX &&
-              result.err.capacity <= MEMORY_MAX && result.artifact_name.capacity <= MEMORY_MAX,
-          "and the caller's");
-    if (f->kind == UNSBI_KIND_STATUS && event == UNSB_JSON_STRING && count != UNSBI_CUT &&
+    prove(result.on_artifact == artifact_sink && result.out.data == memory_was &&
+              result.out.capacity <= MEMORY_MAX && result.err.capacity <= MEMORY_MAX &&
+              result.artifact_name.capacity <= MEMORY_MAX, "and the caller's");
+    if (f->kind == UNSBI_KIND_STATUS && event == UNSB_JSON_STRING &&
         (within & 15) != UNSBI_IN_RESULT)
-        prove(result.status >= UNSB_STATUS_UNKNOWN && result.status <= UNSB_STATUS_TIMEOUT,
+        prove(result.status <= UNSB_STATUS_TIMEOUT,
               "a status that there is");
 }
 
@@ -194,39 +185,36 @@ void values_scalar(void)
     SCALARS(unsbi_outcome_fields);
     SCALARS(unsbi_artifact_fields);
     SCALARS(unsbi_list_fields);
+    SCALARS(unsbi_call_fields);
     SCALARS(unsbi_key_fields);
 }
 
 /* A number where a text is expected. */
 void values_number(void)
 {
-    unsbi_field f;
-
     any_state();
-    given(f.arg >= 2 && f.arg < UNSBI_CUT);
-    unsbi_number_text(&client, &f);
+    prove(!unsbi_number_text(&client) ||
+              (__CPROVER_r_ok(client.u.rx.json.text, client.u.rx.json.text_size) &&
+               client.u.rx.json.text_size >= 1 && client.u.rx.json.text_size <= 20), "its digits");
 }
 
-static void output(size_t offset)
+static void output(unsb_output *out)
 {
-    unsbi_field f;
     bool is_text, fresh;
     unsigned within;
 
     any_state();
-    f.offset = (uint16_t)offset;
-    f.kind = UNSBI_KIND_OUTPUT;
     within = client.v.rx.within;
-    known_code(unsbi_output(&client, &f, is_text, fresh));
+    known_code(unsbi_output(&client, out, is_text, fresh));
     prove(client.v.rx.within == within, "the router's own stays");
 }
 
 /* A piece of what the program wrote, or of an artifact's name. */
 void values_output(void)
 {
-    output(offsetof(unsb_result, out));
-    output(offsetof(unsb_result, err));
-    output(offsetof(unsb_result, artifact_name));
+    output(&result.out);
+    output(&result.err);
+    output(&result.artifact_name);
 }
 
 static bool decodes(const unsb_base64 *s)

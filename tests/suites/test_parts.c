@@ -243,7 +243,10 @@ static const char *const lists[] = {
 #if UNSB_KEYS
     unsbi_key_fields_names,
 #endif
-    unsbi_outcome_fields_names, unsbi_refusal_fields_names, unsbi_status_names};
+#if UNSB_REQUEST
+    unsbi_call_fields_names,
+#endif
+    unsbi_outcome_fields_names, unsbi_refusal_fields_names, unsbi_words};
 
 static uint8_t find_word(const char *list, const char *text, size_t size)
 {
