@@ -20,7 +20,7 @@ FAULTS = {
     "upgrade": "101, but nothing was offered to switch to (RFC 9110 section 7.8)",
     "chunk": "a chunk-size line or the end of a chunk that is malformed (RFC 9112 section 7.1)",
     "trailer": "NUL or a lone LF behind the last chunk (RFC 9112 section 2.2)",
-    "size": "a size of more than 64 bits, or 20 digits (RFC 9110 section 8.6, RFC 9112 section 7.1)",
+    "size": "a size of more than 64 bits or 20 digits (RFC 9110 section 8.6, RFC 9112 section 7.1)",
     "head size": "a head or chunk-size line beyond the limit (RFC 9110 section 5.4)",
 }
 # ---- what is taken, though others refuse it or read it otherwise ----

@@ -4,8 +4,8 @@
  * state. What is said of the function's results is what http.c proves of the real one, in pieces of
  * one byte.
  *
- * Of the state, unsb_http_feed() itself knows `state`, `error`, `head_size` and `remaining`. For all
- * else one number stands here, as the function alone looks at it: `retry_after_s`. */
+ * Of the state, unsb_http_feed() itself knows `state`, `error`, `head_size` and `remaining`. One
+ * number stands here for all else, as the function alone looks at it: `retry_after_s`. */
 #define UNSBI_PROOF(name) any_##name
 #include <stdint.h>
 struct unsb_http;

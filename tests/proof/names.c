@@ -1,5 +1,5 @@
-/* What the proofs of HTTP, events and values rely on: a name that is looked up, and a result that is
- * cleared. */
+/* What the proofs of HTTP, events and values rely on: a name that is looked up, and a result that
+ * is cleared. */
 #include "proof.h"
 
 #define TEXT_MAX 40 /* what the router gathers; and more than any name has */
