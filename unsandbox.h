@@ -1903,8 +1903,8 @@ UNSB_API int unsb_base64_decode_end(const unsb_base64 *state)
  *           both, hexadecimal or base64
  * ====================================================================== */
 
-/* The most that one unit of input (a byte, a base64 group) becomes: the escape \u0000, its backslash
- * percent-encoded. */
+/* The most that one unit of input (a byte, a base64 group) becomes: the escape \u0000, whose
+ * backslash is percent-encoded. */
 #define UNSBI_UNIT_MAX 8
 
 /* Encoding works in place: the input stands at the end of the room that the output has, and nothing
@@ -3107,7 +3107,7 @@ typedef struct unsbi_op {
     const char *method;       /* NULL: unsb_call has it, with the content type */
     const char *content_type; /* NULL: there is no body, not even an empty one */
     const char *target, *body; /* templates */
-    /* The field of a capital letter in them: returns its text; or NULL, and it is what it has stored
+    /* The field of a capital letter in them: returns its text; or NULL, and it is what was stored
      * as the source, or empty */
     const char *(*field)(const unsb_client *client, unsbi_segment *s, char code);
     const struct unsbi_fields *fields; /* of the response; NULL: only those of a refusal matter */
@@ -3367,8 +3367,8 @@ static const char *unsbi_call_field(const unsb_client *client, unsbi_segment *s,
 }
 #endif
 
-/* v.tx.part: four templates to measure and sign, "timestamp:METHOD:target:" and the body (or no more
- * than what must be checked, if there is no secret), and four to send */
+/* v.tx.part: four templates to measure and sign, "timestamp:METHOD:target:" and the body (or, if
+ * there is no secret, target and body alone, for their checks and length), and four to send */
 enum { UNSBI_TARGET = 1, UNSBI_BODY = 3, UNSBI_PARTS = 4, UNSBI_ALL_WRITTEN = 8 };
 
 /* Small templates have names, too: a literal with \0 within is linked wherever any other is. */
@@ -5656,7 +5656,7 @@ static bool unsbi_is_host(const char *host)
 /* Checks a configuration, and puts in what it leaves to the library. */
 static int unsbi_configure(unsb_config *c)
 {
-    static const uint32_t standard[] = { /* in the order of the time-outs, which follow each other */
+    static const uint32_t standard[] = { /* in the order of the members, which are in a row */
         30000, 60000, UNSB_FOREVER,
 #if UNSB_KEEP_ALIVE
         118000
@@ -5976,7 +5976,8 @@ static const char unsbi_code_template[] = "\0C\0";
 UNSB_API int unsb_run(unsb_client *client, const unsb_program *program, unsb_result *result)
 {
     static const unsbi_op op = {"POST", "text/plain", unsbi_run_target, unsbi_code_template,
-                                unsbi_run_field, &unsbi_outcome_fields, UNSBI_OP_JOB | UNSBI_OP_RUNS};
+                                unsbi_run_field, &unsbi_outcome_fields,
+                                UNSBI_OP_JOB | UNSBI_OP_RUNS};
 
     return unsbi_begin_run(client, program, result, &op);
 }
