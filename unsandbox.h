@@ -2413,14 +2413,14 @@ UNSBI_CALLED int unsbi_json_number_char(unsb_json_reader *r, uint8_t c)
     } else if ((c == '+' || c == '-') && state == UNSBI_JSON_E) {
         state = (uint8_t)(UNSBI_JSON_E_PLUS + (c - '+'));
     } else {
+        if ((state & 1) == 0)
+            return UNSB_E_JSON;
 #if UNSB_NUMBERS
         r->exponent += state >= UNSBI_JSON_E_MINUS ? -(int32_t)r->digits : r->digits;
 #else
         if (state >= UNSBI_JSON_E)
             r->inexact = true;
 #endif
-        if ((state & 1) == 0)
-            return UNSB_E_JSON;
         r->state = 0;
         return UNSB_JSON_NUMBER + UNSBI_JSON_AGAIN;
     }
@@ -2492,7 +2492,8 @@ UNSB_API double unsb_json_double(const unsb_json_reader *reader)
 }
 #endif
 
-/* Each followed by its event. Bits 3 and 4 of its first letter say where it begins. */
+/* Each followed by its event. Bits 3 and 4 of its first letter say where it begins; those of other
+ * letters lead here, too, or to UNSBI_JSON_MINUS, which no letter may follow. */
 static const uint8_t unsbi_json_literals[21] = {
     'f', 'a', 'l', 's', 'e', UNSB_JSON_FALSE, 0, 0, 'n', 'u', 'l', 'l', UNSB_JSON_NULL, 0, 0, 0,
     't', 'r', 'u', 'e', UNSB_JSON_TRUE};
@@ -2539,32 +2540,24 @@ static int unsbi_json_between(unsb_json_reader *r, uint8_t c)
 
     if (may == 0 && r->depth != 0)
         may = UNSBI_JSON_COMMA | UNSBI_JSON_CLOSE;
-    switch (c) {
-    case ' ':
-    case '\t':
-    case '\n':
-    case '\r':
-        return UNSB_JSON_MORE;
-    case ',':
+    if (c == ',') {
         needs = UNSBI_JSON_COMMA;
         next = (uint8_t)(UNSBI_JSON_VALUE - object);
-        break;
-    case ':':
+    } else if (c == ':') {
         needs = UNSBI_JSON_COLON;
         next = UNSBI_JSON_VALUE;
-        break;
-    case '"':
+    } else if (c == '"') {
         needs = UNSBI_JSON_VALUE | UNSBI_JSON_KEY_NEXT;
         r->kind = may & needs;
         r->partial = true;
         next = UNSBI_JSON_IN_STRING;
-        break;
-    default:
-        if (c == (']' | object << 5) && (may & UNSBI_JSON_CLOSE) != 0) {
-            unsbi_json_close(r);
-            r->state = 0;
-            return UNSB_JSON_ARRAY_END - 2 * object;
-        }
+    } else if (c == (']' | object << 5) && (may & UNSBI_JSON_CLOSE) != 0) {
+        unsbi_json_close(r);
+        r->state = 0;
+        return UNSB_JSON_ARRAY_END - 2 * object;
+    } else if (c == ' ' || c == '\n' || (c | 4) == '\r') { /* or '\t' */
+        return UNSB_JSON_MORE;
+    } else {
         return (may & UNSBI_JSON_VALUE) != 0 ? unsbi_json_value_start(r, c) : UNSB_E_JSON;
     }
     r->state = next;
@@ -2624,6 +2617,12 @@ UNSBI_CALLED char *unsbi_utf8_encode(int32_t code, char *end)
     return end;
 }
 
+static void unsbi_json_string_over(unsb_json_reader *r)
+{
+    r->partial = false;
+    r->state = (r->kind & UNSBI_JSON_KEY_NEXT) != 0 ? UNSBI_JSON_COLON : 0;
+}
+
 /* A character of a string. Returns how many bytes of text it ends, which stand at the end of
  * `unescaped`, with UNSBI_JSON_AGAIN if it is not of them; or an error. 0: an escape goes on (or
  * was the first half of a pair), or the string is over. */
@@ -2647,8 +2646,7 @@ UNSBI_CALLED int unsbi_json_string_char(unsb_json_reader *r, uint8_t c)
             return 0;
         }
         if (c == '"' && r->surrogate == 0) {
-            r->partial = false;
-            r->state = (r->kind & UNSBI_JSON_KEY_NEXT) != 0 ? UNSBI_JSON_COLON : 0;
+            unsbi_json_string_over(r);
             return 0;
         }
         code = (int8_t)c;
@@ -2711,8 +2709,9 @@ static uint8_t *unsbi_json_next_string(unsb_json_reader *r, uint8_t *p, const ui
     return p + 2;
 }
 
-/* The plain text of a string, and its escapes of two characters; moved to *out. */
-static uint8_t *unsbi_json_plain(uint8_t *p, const uint8_t *end, uint8_t **out)
+/* The plain text of a string, and its escapes of two characters, moved to *out; and its end. */
+static uint8_t *unsbi_json_plain(unsb_json_reader *r, uint8_t *p, const uint8_t *end,
+                                 uint8_t **out)
 {
     uint8_t *q = *out, c;
 
@@ -2728,7 +2727,10 @@ static uint8_t *unsbi_json_plain(uint8_t *p, const uint8_t *end, uint8_t **out)
         p += 2;
     }
     *out = q;
-    return p;
+    if (p == end || *p != '"')
+        return p;
+    unsbi_json_string_over(r);
+    return p + 1;
 }
 #endif
 
@@ -2768,10 +2770,12 @@ UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, s
             continue;
         }
 #if !UNSB_SMALL
-        if (reader->state == UNSBI_JSON_IN_STRING && reader->utf8 == 0 && reader->surrogate == 0)
-            p = unsbi_json_plain(p, end, &out);
-        if (p == end)
-            break;
+        if (reader->state == UNSBI_JSON_IN_STRING && reader->utf8 == 0 && reader->surrogate == 0) {
+            p = unsbi_json_plain(reader, p, end, &out);
+            event = reader->partial ? UNSB_JSON_MORE : UNSB_JSON_STRING;
+            if (p == end || event != UNSB_JSON_MORE)
+                break;
+        }
 #endif
         n = unsbi_json_string_char(reader, *p);
         if (n < UNSBI_JSON_AGAIN) {

@@ -83,6 +83,7 @@ static void judge(unsb_json_reader *was, unsb_json_reader *r, const char *data, 
                   size_t used, int event)
 {
     bool text = event == UNSB_JSON_KEY || event == UNSB_JSON_STRING;
+    bool own = __CPROVER_same_object(r->text, r);
 
     prove(holds(r), "the invariant is kept");
     prove(used <= size, "no more than there is");
@@ -90,8 +91,8 @@ static void judge(unsb_json_reader *was, unsb_json_reader *r, const char *data, 
     prove(was->error == 0 || (event == was->error && used == 0), "errors stick");
     prove(event != UNSB_JSON_MORE || used == size, "more: all is used");
     prove(!text || (size != 0 && was->error == 0), "no text without input");
-    if (text && r->text == r->unescaped)
-        prove(r->text_size <= sizeof r->unescaped, "a text in the reader");
+    if (text && own)
+        prove(r->text + r->text_size == r->unescaped + sizeof r->unescaped, "a text in the reader");
     else if (text)
         prove(r->text >= data && r->text_size <= used &&
                   (size_t)(r->text - data) <= used - r->text_size, "a text lies where it says");

@@ -54,7 +54,7 @@ get_cbmc() {
 }
 
 # An array that lies in a structure: what stands in brackets after its name is to be an index of it.
-ARRAYS='token\|unescaped\|utf8\|arrays'
+ARRAYS='token\|unescaped\|objects'
 # From the line on which a function is defined to its end.
 CONTRACTS=$(sed -n 's#^\([a-z][a-z0-9_]*\) \([a-z_]*\) \(.*\)#/^[a-zA-Z].*[ *]\1(/,/^}/s/\2\\(\3\\)(/UNSBI_PROOF(\\1)(/#p' \
     "$HERE/contracts")
