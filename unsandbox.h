@@ -4314,7 +4314,7 @@ static void unsbi_result_reset(const unsb_client *client)
 
 /* The short text, RFC 3339 section 5.6, to Unix seconds. The fraction is dropped; a time without an
  * offset is UTC, and an offset may be of hours alone. */
-static bool unsbi_time(unsb_client *client, size_t size, int64_t *seconds)
+UNSBI_CALLED bool unsbi_time(unsb_client *client, size_t size, int64_t *seconds)
 {
     /* year (its low byte), month, day, hour, minute, second, the offset's hours and minutes: the
      * least that each may be, the most less that, and what may follow its digits, in lower case */
