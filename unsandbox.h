@@ -1953,7 +1953,7 @@ static int unsbi_encode(unsbi_encoding *e, unsbi_encoder *encoder)
 }
 
 /* Two digits, in upper case: RFC 3986 section 2.1 asks for it, and JSON does not mind. */
-UNSBI_CALLED void unsbi_put_hex(uint8_t c, uint8_t *out)
+static void unsbi_put_hex(uint8_t c, uint8_t *out)
 {
     size_t i;
 
@@ -3123,7 +3123,7 @@ typedef struct unsbi_op {
     ((client)->op->method == NULL ? (const unsb_call *)(client)->input : NULL)
 #endif
 
-static const char *unsbi_method(const unsb_client *client)
+UNSBI_CALLED const char *unsbi_method(const unsb_client *client)
 {
 #if UNSB_REQUEST
     if (UNSBI_ITS_CALL(client) != NULL)
@@ -3148,7 +3148,7 @@ static const char *unsbi_content_type(const unsb_client *client)
     return client->op->content_type;
 }
 
-UNSBI_CALLED const char *unsbi_digits(unsbi_segment *s, unsb_size value)
+static const char *unsbi_digits(unsbi_segment *s, unsb_size value)
 {
     s->digits[sizeof s->digits - 1] = '\0';
     return unsbi_decimal(value, s->digits + sizeof s->digits - 1);
@@ -3864,7 +3864,7 @@ static int unsbi_http_text(unsb_http *h, uint8_t c)
     return UNSB_OK;
 }
 
-UNSBI_CALLED int unsbi_http_byte(unsb_http *h, uint8_t c)
+static int unsbi_http_byte(unsb_http *h, uint8_t c)
 {
     int rc;
 
@@ -4902,7 +4902,7 @@ static uint32_t unsbi_state_left(const unsb_client *client)
 }
 
 /* What is left of that of the operation. */
-UNSBI_CALLED uint32_t unsbi_total_left(const unsb_client *client)
+static uint32_t unsbi_total_left(const unsb_client *client)
 {
     return unsbi_left(client, client->limit_ms, client->started_ms);
 }
@@ -5880,7 +5880,7 @@ static int unsbi_begin(unsb_client *client, const void *input, unsb_result *resu
     client->started_ms = unsbi_now(client);
 #if UNSB_JOBS
     if ((op->flags & UNSBI_OP_WAITS) != 0)
-        unsbi_wait_start(client, client->pause_ms); /* from unsbi_begin_job() */
+        unsbi_wait_start(client, client->pause_ms); /* from unsb_job_wait() */
     else
 #endif
         unsbi_start_request(client);
@@ -5925,20 +5925,21 @@ UNSBI_CALLED int unsbi_begin_run(unsb_client *client, const unsb_program *progra
 #if UNSB_JOBS
 /* Begins an operation on one job, whose id is kept in the result. */
 static int unsbi_begin_job(unsb_client *client, const char *job_id, unsb_result *result,
-                           const unsbi_op *op, uint32_t limit_ms)
+                           const unsbi_op *op)
 {
     int rc = unsbi_check(client, job_id, result);
 
     if (rc != UNSB_OK)
         return rc;
-    if (limit_ms > UNSB_FOREVER)
-        return UNSB_E_ARGUMENT;
-    if ((op->flags & UNSBI_OP_WAITS) != 0 && client->timeless)
-        return UNSB_E_NO_CLOCK;
+    if ((op->flags & UNSBI_OP_WAITS) != 0) {
+        if (client->pause_ms > UNSB_FOREVER)
+            return UNSB_E_ARGUMENT;
+        if (client->timeless)
+            return UNSB_E_NO_CLOCK;
+    }
     if (!unsbi_is_job_id(job_id))
         return UNSB_E_JOB_ID;
     memmove(result->job_id, job_id, strlen(job_id) + 1);
-    client->pause_ms = limit_ms; /* for unsbi_begin(), if it waits */
     return unsbi_begin(client, job_id, result, op);
 }
 #endif
@@ -6004,14 +6005,15 @@ UNSB_API int unsb_job_get(unsb_client *client, const char *job_id, unsb_result *
                                 unsbi_job_field, &unsbi_outcome_fields,
                                 UNSBI_OP_SAFE | UNSBI_OP_BY_ID};
 
-    return unsbi_begin_job(client, job_id, result, &op, 0);
+    return unsbi_begin_job(client, job_id, result, &op);
 }
 
 UNSB_API int unsb_job_wait(unsb_client *client, const char *job_id, uint32_t timeout_ms,
                            unsb_result *result)
 {
-    return unsbi_begin_job(client, job_id, result, &unsbi_wait_op,
-                           timeout_ms != 0 ? timeout_ms : UNSB_FOREVER);
+    if (client != NULL && client->state == UNSBI_IDLE) /* for unsbi_begin_job() */
+        client->pause_ms = timeout_ms != 0 ? timeout_ms : UNSB_FOREVER;
+    return unsbi_begin_job(client, job_id, result, &unsbi_wait_op);
 }
 
 UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_result *result)
@@ -6020,7 +6022,7 @@ UNSB_API int unsb_job_cancel(unsb_client *client, const char *job_id, unsb_resul
                                 unsbi_job_field, &unsbi_outcome_fields,
                                 UNSBI_OP_BY_ID | UNSBI_OP_EMPTY};
 
-    return unsbi_begin_job(client, job_id, result, &op, 0);
+    return unsbi_begin_job(client, job_id, result, &op);
 }
 #endif
 
