@@ -108,7 +108,7 @@
  * A client (unsb_client) has one connection and carries out one operation at a time. What you
  * place:
  *
- *     unsb_client    the state, 280 to 390 bytes
+ *     unsb_client    the state, 300 to 400 bytes
  *     I/O buffer     128 bytes or more; requests leave from it, responses arrive in it
  *     unsb_program   what to run: pointers to your own strings and sources
  *     unsb_result    where the outcome goes
@@ -269,11 +269,11 @@
  *
  * No function allocates. There are no variables outside of structs, and no recursion.
  *
- *     unsb_client       296 bytes on Cortex-M, 392 on x86-64
+ *     unsb_client       304 bytes on Cortex-M, 392 on x86-64
  *     unsb_result       around 550 bytes; most of them are the texts at its end
  *     I/O buffer        128 bytes or more. Each send and recv moves up to a buffer-full: 512 to
  *                       2048 suit a microcontroller, 16384 (a TLS record) suit a desktop
- *     stack             340 bytes on Cortex-M, 610 on x86-64, at the deepest, plus what the
+ *     stack             320 bytes on Cortex-M, 600 on x86-64, at the deepest, plus what the
  *                       transport and your callbacks take
  *
  * The buffer's size is a trade: each send and recv is a call of the transport, over TLS a record
@@ -341,20 +341,20 @@
  * each saves so many bytes of unsb_execute and of all operations (Cortex-M0+, gcc -Os; sh
  * tests/bench.sh flash):
  *
- *     UNSB_FILES        558    570   input files
- *     UNSB_ARTIFACTS    871   1001   compiled artifacts
- *     UNSB_SETTINGS     539   1201   env, network, ttl_s, vcpu, extra; and unsb_run
- *     UNSB_NUMBERS     1383   1981   64-bit numbers, fractions, exponents; and UNSB_DETAILS
- *     UNSB_DETAILS     1013   1611   times, languages, modes, limits; lists and keys
- *     UNSB_RETRIES      363    357   retries; early answers
- *     UNSB_KEEP_ALIVE   221    223   connections that are used again
- *     UNSB_UTF8         285    285   checks of UTF-8
- *     UNSB_JOBS         783   1256   jobs
- *     UNSB_LISTS        222    520   unsb_job_list, unsb_languages
- *     UNSB_KEYS          80    380   unsb_key_validate
- *     UNSB_RUN           37    699   unsb_run, unsb_run_async
- *     UNSB_REQUEST      244   1071   unsb_request
- *     all of these     5487   7900
+ *     UNSB_FILES        526    534   input files
+ *     UNSB_ARTIFACTS    777    836   compiled artifacts
+ *     UNSB_SETTINGS     457    953   env, network, ttl_s, vcpu, extra; and unsb_run
+ *     UNSB_NUMBERS     1125   1634   64-bit numbers, fractions, exponents; and UNSB_DETAILS
+ *     UNSB_DETAILS      823   1332   times, languages, modes, limits; lists and keys
+ *     UNSB_RETRIES      219    211   retries; early answers
+ *     UNSB_KEEP_ALIVE   167    167   connections that are used again
+ *     UNSB_UTF8         188    188   checks of UTF-8
+ *     UNSB_JOBS         678    962   jobs
+ *     UNSB_LISTS        170    385   unsb_job_list, unsb_languages
+ *     UNSB_KEYS          46    340   unsb_key_validate
+ *     UNSB_RUN           37    533   unsb_run, unsb_run_async
+ *     UNSB_REQUEST      317   1132   unsb_request
+ *     all of these     4868   6962
  *
  * ======================================================================
  * 12. LIMITS
