@@ -6277,10 +6277,12 @@ UNSB_API int unsb_url_split(const char *url, char *host, size_t host_size, uint1
  *          has other members; a transport's table has a seventh member, drop; digits that a JSON
  *          number's mantissa has no room for are dropped at once, and its exponent has 32 bits;
  *          a result is cleared before its call is checked; a callback's codes above UNSB_E_USER are
- *          UNSB_E_SINK or UNSB_E_SOURCE; a success that comes before its request is UNSB_E_HTTP.
+ *          UNSB_E_SINK or UNSB_E_SOURCE; a success that comes before its request is UNSB_E_HTTP;
+ *          unsb_result's members have another order, and http_status no sign; a Content-Length of
+ *          more than 20 digits is UNSB_E_RESPONSE_SIZE.
  *          New codes: HOST, SCHEME, URL, CLIENT. New helpers: unsb_status_text(),
  *          unsb_json_read_copy(), unsb_json_double(), UNSB_TRACE.
- *          Smaller: options that leave out what is not needed. Gone: UNSB_SIMD.
+ *          Smaller, and options that leave out what is not needed. Gone: UNSB_SIMD.
  *
  *   0.1.0  The first version: every operation of the API, blocking and non-blocking; bearer and
  *          signed requests.
