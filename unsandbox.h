@@ -2682,9 +2682,9 @@ UNSBI_CALLED int unsbi_json_string_char(unsb_json_reader *r, uint8_t c)
             return 0;
         }
         if (r->surrogate != 0) {
-            code += ((int32_t)r->surrogate << 10) - (0xD800 << 10) - 0xDC00 + 0x10000;
-        } else if (high == 0x37) {
-            code = (code >> 7 & 7) == 1 ? (int8_t)code : 0xFFFD; /* U+DC80 to U+DCFF: PEP 383 */
+            code += ((int32_t)(r->surrogate - 0xD800u) << 10) - 0xDC00 + 0x10000;
+        } else if (high == 0x37) { /* U+DC80 to U+DCFF: PEP 383 */
+            code = (code >> 7 & 7) == 1 ? (int32_t)(int8_t)code : 0xFFFD;
         }
     }
     r->surrogate = 0;
@@ -3856,7 +3856,7 @@ static int unsbi_http_text(unsb_http *h, uint8_t c)
     if (field >= UNSBI_FIELD_NONE)
         return UNSB_PENDING;
     if (c == ' ') { /* before a chunk's size there is none */
-        h->spaced = h->length | (h->flags & UNSB_HTTP_BODY);
+        h->spaced = (uint8_t)(h->length | (h->flags & UNSB_HTTP_BODY));
         return UNSB_PENDING;
     }
     if (c == (field == UNSBI_FIELD_CHUNK_SIZE ? ';' : ','))
@@ -4284,8 +4284,9 @@ UNSBI_FIELDS(unsbi_key_fields, UNSBI_KEY_LIST, &unsbi_refusal_fields)
 #endif
 
 /* What counts of texts that are one word: those of unsb_status have its numbers, and the literals
- * those of their events; the truth values among them are odd if they are true. */
-static const char unsbi_words[] = "\1-\5error\7pending\7running\11cancelled\11completed\6failed"
+ * those of their events; the truth values among them are odd if they are true. No text is the
+ * first one, as bit 5 of it would be set. */
+static const char unsbi_words[] = "\1@\5error\7pending\7running\11cancelled\11completed\6failed"
                                   "\7timeout\5false\4true\1" "0\1" "1";
 enum { UNSBI_WORD_ERROR = UNSB_STATUS_UNKNOWN, UNSBI_WORD_FALSE = UNSB_JSON_FALSE };
 
@@ -4998,7 +4999,7 @@ static uint32_t unsbi_polite_pause(const unsb_client *client, uint32_t pause)
  * or where it may be repeated and nothing of the answer reached the caller. */
 static bool unsbi_may_retry(const unsb_client *client, int rc)
 {
-    int status = client->result->http_status;
+    uint16_t status = client->result->http_status;
     bool unstarted = !client->sent || status == 429 || status == 503;
     bool repeatable = (client->op->flags & UNSBI_OP_SAFE) != 0;
 

@@ -433,9 +433,9 @@ static void test_execute(void **state)
 {
     static const char request[] = REQUEST(KEY, "");
     static const char reply[] =
-        "HTTP/1.1 200 OK\r\nContent-Length: 151\r\n\r\n"
-        "{\"success\":true,\"stdout\":\"42\\n\\u20ac\",\"stderr\":\"0123456789"
-        "abcdefghij\",\"exit_code\":-70000,\"job_id\":\"a-1\",\"language\":"
+        "HTTP/1.1 200 OK\r\nContent-Length: 175\r\n\r\n"
+        "{\"success\":true,\"stdout\":\"42\\n\\u20ac\\ud83d\\ude00\\udc80\\udc00\","
+        "\"stderr\":\"0123456789abcdefghij\",\"exit_code\":-70000,\"job_id\":\"a-1\",\"language\":"
         "\"python\",\"total_time_ms\":4294967301}";
     static const size_t sizes[] = {128, 200, 512}, pieces[] = {1, 7, 10000};
     size_t s, p;
@@ -451,7 +451,8 @@ static void test_execute(void **state)
             assert_int_equal(wire.received, sizeof reply - 1);
             assert_int_equal(result.http_status, 200);
             assert_true(result.success);
-            assert_string_equal(out_text, "42\n\xE2\x82\xAC");
+            assert_string_equal(out_text,
+                                "42\n\xE2\x82\xAC\xF0\x9F\x98\x80\x80\xEF\xBF\xBD");
             assert_string_equal(err_text, "0123456789abcde");
             assert_true(result.err.size == 20);
             assert_true(result.exit_code == -70000);

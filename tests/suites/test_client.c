@@ -456,7 +456,9 @@ static void test_statuses(void **state)
                  {"failed", UNSB_STATUS_FAILED},       {"timeout", UNSB_STATUS_TIMEOUT},
                  {"", UNSB_STATUS_UNKNOWN},            {"complete", UNSB_STATUS_UNKNOWN},
                  {"completed2", UNSB_STATUS_UNKNOWN},  {"Pending", UNSB_STATUS_PENDING},
-                 {"p\\u0065nding", UNSB_STATUS_PENDING}, {"failed\\u0000", UNSB_STATUS_UNKNOWN}};
+                 {"p\\u0065nding", UNSB_STATUS_PENDING}, {"failed\\u0000", UNSB_STATUS_UNKNOWN},
+                 {"-", UNSB_STATUS_UNKNOWN},           {"@", UNSB_STATUS_UNKNOWN},
+                 {"error", UNSB_STATUS_UNKNOWN},       {"true", UNSB_STATUS_UNKNOWN}};
     char body[64];
     size_t i, piece;
 
