@@ -3065,8 +3065,16 @@ UNSBI_CALLED void unsbi_hmac_end(uint32_t hash[24], const char *key, uint8_t *sc
  * ====================================================================== */
 
 /* Is there more than POST /execute, and are there lists, with these options? */
-#define UNSBI_OPERATIONS (UNSB_JOBS || UNSB_LISTS || UNSB_KEYS || UNSB_RUN || UNSB_REQUEST)
-#define UNSBI_ENDS_ITEM(mark) ((UNSB_SETTINGS || UNSB_FILES || UNSB_REQUEST) && (mark) == ']')
+#if UNSB_JOBS || UNSB_LISTS || UNSB_KEYS || UNSB_RUN || UNSB_REQUEST
+#define UNSBI_OPERATIONS 1
+#else
+#define UNSBI_OPERATIONS 0
+#endif
+#if UNSB_SETTINGS || UNSB_FILES || UNSB_REQUEST
+#define UNSBI_ENDS_ITEM(mark) ((mark) == ']')
+#else
+#define UNSBI_ENDS_ITEM(mark) false
+#endif
 
 /* unsb_client.state: see >>machine */
 enum {
@@ -4880,7 +4888,12 @@ static uint32_t unsbi_run_limit(const unsb_client *client)
 
 static bool unsbi_pauses(const unsb_client *client)
 {
-    return (UNSB_RETRIES || UNSB_JOBS) && client->state == UNSBI_PAUSE;
+#if UNSB_RETRIES || UNSB_JOBS
+    return client->state == UNSBI_PAUSE;
+#else
+    (void)client;
+    return false;
+#endif
 }
 
 /* What is left of the limit of the present state. */

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 
-OPTION = re.compile(r"!?UNSB_[A-Z_0-9]+")
+OPTION = re.compile(r"!?UNSBI?_[A-Z_0-9]+")
 LITERAL = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
 
 
