@@ -300,17 +300,17 @@ static const char *const bad_utf8[] = {
 static const char *const cut_utf8[] = {"\xC3", "\xE2", "\xE2\x82", "\xF0", "\xF0\x9F",
                                        "\xF0\x9F\x98"};
 
-static void check_bad_utf8(const char *bad, bool after)
+static void check_bad_utf8(const char *bad, size_t after)
 {
     size_t before;
 
     for (before = 0; before < 70; before++) {
-        char text[100];
+        char text[150];
         size_t size = strlen(bad);
         writing w;
         memset(text, 'z', sizeof text);
         memcpy(text + before, bad, size);
-        size += before + (after ? 9 : 0);
+        size += before + after;
         unsb_json_string(begin(&w), guard_put(&memory, text, size), size);
         assert_int_equal(w.writer.error, UNSB_E_UTF8);
         assert_int_equal(unsb_json_writer_end(&w.writer), UNSB_E_UTF8);
@@ -323,7 +323,7 @@ static void check_bad_utf8(const char *bad, bool after)
         assert_int_equal(caught.size, size);
         assert_int_equal(unsb_json_writer_end(&w.writer), UNSB_E_UTF8);
         /* a key likewise */
-        text[before + strlen(bad) + (after ? 9 : 0)] = '\0';
+        text[before + strlen(bad) + after] = '\0';
         unsb_json_object_begin(begin(&w));
         unsb_json_key(&w.writer, text);
         assert_int_equal(w.writer.error, UNSB_E_UTF8);
@@ -337,12 +337,14 @@ static void test_invalid_utf8(void **unused)
     (void)unused;
     needs(UNSB_UTF8);
     for (i = 0; i < COUNT(bad_utf8); i++) {
-        check_bad_utf8(bad_utf8[i], false);
-        check_bad_utf8(bad_utf8[i], true);
+        check_bad_utf8(bad_utf8[i], 0);
+        check_bad_utf8(bad_utf8[i], 9);
+        check_bad_utf8(bad_utf8[i], 60);
     }
     for (i = 0; i < COUNT(cut_utf8); i++) {
-        check_bad_utf8(cut_utf8[i], false);
-        check_bad_utf8(cut_utf8[i], true);
+        check_bad_utf8(cut_utf8[i], 0);
+        check_bad_utf8(cut_utf8[i], 9);
+        check_bad_utf8(cut_utf8[i], 60); /* written as it is, were it not in the middle of one */
     }
 }
 

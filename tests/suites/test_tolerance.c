@@ -728,6 +728,7 @@ static void test_good_before_bad(void **state)
         PRINTED("good\"]", "good"),
         PRINTED("good\",\"exit_code\":0x7}", "good"),
         PRINTED("good\",\"exit_code\"}", "good"),
+        PRINTED("good\",\"exit_code\":\xEF\xBB\xBF" "7}", "good"), /* no place for it */
     };
     size_t i, n, piece;
     char body[256];
