@@ -2803,7 +2803,7 @@ UNSB_API int unsb_json_read(unsb_json_reader *reader, char *data, size_t size, s
     reader->error = event < 0 ? event : 0;
     /* what was good comes before the error, however the text was cut */
     if (event == UNSB_JSON_STRING || reader->text_size != 0)
-        event = UNSB_JSON_KEY - UNSBI_JSON_KEY_NEXT + reader->kind;
+        event = (int)UNSB_JSON_KEY - (int)UNSBI_JSON_KEY_NEXT + reader->kind;
     return event;
 }
 
@@ -3413,7 +3413,7 @@ static const char *unsbi_template(const unsb_client *client)
 
 #ifdef UNSB_TRACE
 /* What a field, or literal text (code 0), has put into the I/O buffer from `start` on. */
-static void unsbi_trace_head(const unsb_client *client, char code, size_t start)
+static void unsbi_trace_head(unsb_client *client, char code, size_t start)
 {
     bool secret = code == 'k' || code == 'g' || code == 'v';
 
@@ -3918,7 +3918,7 @@ static int unsbi_http_byte(unsb_http *h, uint8_t c)
     if (rc != UNSB_OK)
         return rc;
     if (h->length < sizeof h->token) /* a word after a blank makes both of them none */
-        h->token[h->length++] = h->spaced ? '\0' : (char)c;
+        h->token[h->length++] = (char)(h->spaced ? 0 : c);
     return UNSB_PENDING;
 }
 
@@ -5818,7 +5818,7 @@ UNSBI_APART bool unsbi_is_members(const char *text)
         if (whole)
             return any && reader.depth == 0;
         whole = *text == '\0';
-        c = whole ? '}' : *text++;
+        c = (char)(whole ? '}' : *text++);
     }
     return false;
 }

@@ -69,6 +69,12 @@ for options in -DUNSB_SIGNING=0 -DUNSB_ERROR_TEXT=0 -DUNSB_SMALL=0 -DUNSB_SMALL=
     done
 done
 
+for cc in "gcc -std=c99" "clang -std=c99" "g++ -x c++ -std=c++11" "clang++ -x c++ -std=c++20"; do
+    for options in "" "$none -DUNSB_SIGNING=0 -DUNSB_SMALL=1"; do
+        compile trace "$cc -O2 $options" compile/trace.c
+    done
+done
+
 if command -v i686-linux-gnu-gcc >/dev/null 2>&1; then
     for file in declarations implementation hostile unused_static; do
         compile $file "i686-linux-gnu-gcc -std=c99 -O2" compile/$file.c
