@@ -5615,7 +5615,7 @@ static int unsbi_block(unsb_client *client)
         if (waited == UNSB_E_TIMEOUT || (waited == UNSB_OK && unsbi_pauses(client)))
             client->passed_ms += ms;
         else if (waited < 0)
-            (void)unsbi_fail(client, waited);
+            unsbi_fail(client, waited);
     }
     return rc;
 }
