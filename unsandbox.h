@@ -2629,7 +2629,7 @@ static void unsbi_json_string_over(unsb_json_reader *r)
 UNSBI_CALLED int unsbi_json_string_char(unsb_json_reader *r, uint8_t c)
 {
     uint8_t state = r->state;
-    int32_t code = c, high;
+    int32_t code, high;
     int again = 0;
 
     if (state == UNSBI_JSON_IN_STRING) {
