@@ -4332,15 +4332,15 @@ UNSBI_CALLED bool unsbi_time(unsb_client *client, size_t size, int64_t *seconds)
     } rules[8] = {{0, 255, '-', '-'}, {1, 11, '-', '-'}, {1, 30, 't', ' '}, {0, 23, ':', ':'},
                   {0, 59, ':', ':'},  {0, 60, '+', '-'}, {0, 23, ':', ':'}, {0, 59, 0, 0}};
     const struct rule *rule = rules;
-    const char *p = client->u.rx.u.text, *end = p + size, *stop = p + 4;
+    const char *p = client->u.rx.u.text, *end = p + size;
     int32_t part[8], year, days, n, sign = 0;
-    size_t i;
+    size_t i, left = 4;
     uint8_t c;
 
     if (UNSB_LISTS && (client->op->flags & UNSBI_OP_LIST) != 0)
         memcpy(client->result->submitted_at, p, 31); /* its last byte stays a NUL */
-    for (i = 0;; rule++, stop = p + 2) {
-        for (n = 0; p != stop; n = n * 10 + c) {
+    for (i = 0;; rule++, left = 2) {
+        for (n = 0; left != 0; n = n * 10 + c, left--) {
             c = (uint8_t)(*p++ - '0');
             if (c > 9)
                 return false;
