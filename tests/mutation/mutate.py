@@ -12,8 +12,8 @@ why no test can tell them from the original. They are counted as survivors all t
 stdout; exit status 0 if enough were noticed. Runs with the same --seed and --count and the parts
 1/2 and 2/2 share the work: what they draw has nothing in common, and their figures add up. --again
 tries the survivors alone that FILE tells of: the output of an earlier run, or survivors.txt itself.
-In the last long run, --count 500 --seed 20261126, 488 were noticed (97.6 %); each of the 12 others
-is in survivors.txt. With the header's text what is drawn changes, too.
+In the last long run, --count 500 --seed 20261126, 488 were noticed (97.6 %); of the 12 others those
+are in survivors.txt whose lines still stand. With the header's text what is drawn changes, too.
 
 tcc compiles a suite in a hundredth of a second, which is what makes hundreds of mutants possible.
 What survives is tried with gcc, too: there is code for compilers that know its built-in functions,
