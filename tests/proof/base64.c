@@ -4,7 +4,7 @@
 
 #define ENCODE_MAX 6
 #define DECODE_MAX 12
-#define PLACE_MAX 6
+#define PLACE_MAX 4
 #define BACK_MAX 6
 #define TEXT_MAX 8
 

@@ -19,6 +19,7 @@
 #endif
 /* Those that are not private, or one of many of that name. */
 #define unsbi_feed unsb_http_feed
+#define unsbi_len strlen
 #define unsbi_read unsb_json_read
 #define unsbi_read_end unsb_json_read_end
 #define unsbi_restart unsbi_output_restart

@@ -6,11 +6,13 @@
  * steps through the templates know it by that. An encoder is known by what encode.c proves, the
  * digits of a number by what number_decimal does. */
 #define UNSBI_PROOF(name) any_##name
+#include <stddef.h>
 #include <stdint.h>
 struct unsb_client;
 struct unsbi_segment;
 static int any_put(struct unsb_client *client, const struct unsbi_segment *s);
 static char *any_decimal(uint64_t value, char *end);
+static size_t any_len(const char *field);
 #include "proof.h"
 
 #define PIECE_MAX 4
@@ -113,13 +115,22 @@ static char *any_decimal(uint64_t value, char *end)
 
     (void)value;
     given(digits >= 1 && digits <= DIGITS_MAX);
-    for (i = 0; i < DIGITS_MAX; i++) {
+    for (i = 1; i <= DIGITS_MAX; i++) { /* before the first one: bytes of no account */
         char digit;
         given(digit >= '0' && digit <= '9');
-        if (i < digits)
-            *--end = digit;
+        end[-(int)i] = digit;
     }
-    return end;
+    return end - digits;
+}
+
+/* strlen() of a field's text, of which none here is longer than the digits of a number. */
+static size_t any_len(const char *field)
+{
+    size_t n = 0;
+
+    while (field[n] != '\0')
+        n++;
+    return n;
 }
 
 static void any_source_of(unsb_source *source)
@@ -137,6 +148,7 @@ static void any_request(void)
     unsb_client c;
     unsb_program p;
     unsb_call u;
+    unsbi_op o;
     char any[sizeof text];
     bool has[6];
     size_t i;
@@ -147,6 +159,7 @@ static void any_request(void)
     for (i = 0; i < sizeof any; i++)
         text[i] = any[i];
     text[sizeof text - 1] = '\0';
+    op.flags = o.flags;
     client.op = &op;
     client.input = input;
     client.result = &result;
@@ -154,7 +167,6 @@ static void any_request(void)
     client.config.secret_key = has[0] ? text : NULL;
     given(client.config.buffer_size <= sizeof buffer);
     client.config.buffer = buffer + sizeof buffer - client.config.buffer_size;
-    given(client.end <= client.config.buffer_size);
     program.language = text;
     program.extra = has[1] ? text : NULL;
     any_source_of(&program.code);
@@ -193,7 +205,8 @@ static char list_behind(const char *t, char list)
 
     if (t[0] != '\0' || (t[1] != '(' && t[1] != ']'))
         return list;
-    for (p = t + 3; t[1] == '(' && !is_over(p); p++) {
+    /* to overlook a list is no weaker: its items are not the first one then, as they must be */
+    for (p = t + 3; t[1] == '(' && strchr("EFf", t[2]) != NULL && !is_over(p); p++) {
         if (p[0] == '\0' && p[1] == ']' && p[2] == t[2])
             return t[2];
     }
@@ -232,10 +245,12 @@ static void step(const char *base, size_t at, char list, size_t begin)
     const char *t = base + at;
     bool field = *t == '\0', group = field && t[1] == '(', ends = field && t[1] == ']';
     size_t end, to, behind = at + length_at(t);
+    unsb_client any; /* any state of the writer; steps() has made a request, any one, too */
     int rc;
 
-    any_request();
-    given(item_holds(list));
+    client.v.tx = any.v.tx;
+    client.end = any.end;
+    given(client.end <= client.config.buffer_size && item_holds(list));
     end = client.end;
     rc = unsbi_put_next(&client, &t);
     to = (size_t)(t - base);
@@ -259,6 +274,7 @@ static void steps(const char *base)
     char list = '\0';
     bool literal, within = false;
 
+    any_request();
     for (at = 0; !is_over(base + at); at += length_at(base + at)) {
         literal = base[at] != '\0';
         /* within literal text, of which the first character is as good: no step */

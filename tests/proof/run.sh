@@ -84,7 +84,7 @@ check() {
         request_put_*) set -- "$@" \
             --unwindset unsbi_put.0:4,unsbi_source_read.0:6,unsbi_encode.0:8 ;;
         # the walk along a template takes as many steps as it has characters; nothing else does
-        request_*) set -- "$@" --unwindset strlen.0:80,any_decimal.0:21 \
+        request_*) set -- "$@" --unwindset strlen.0:80,any_decimal.0:21,any_len.0:22 \
             --unwindset unsbi_seek.0:4 ;;
         # digits, fraction, parts
         time_any) set -- "$@" --unwindset unsbi_time.0:5,unsbi_time.1:41,unsbi_time.2:9 ;;
