@@ -1957,7 +1957,7 @@ static void unsbi_put_hex(uint8_t c, uint8_t *out)
 {
     size_t i;
 
-    for (i = 2; i-- > 0; c >>= 4)
+    for (i = 2; i-- > 0; c = (uint8_t)(c >> 4))
         out[i] = (uint8_t)((c & 15) + ((c & 15) < 10 ? '0' : 'A' - 10));
 }
 
