@@ -873,8 +873,9 @@ enum {
 };
 
 /* ---- the outcome of an operation ----
- * Zero it, set what is wanted of the first group, and keep it in place until the operation is over.
- * Texts are NUL-terminated and cut to their arrays ("" when absent, or not a string). */
+ * Zero it, set what is wanted of the caller's group (out to context), and keep it in place until
+ * the operation is over. Texts are NUL-terminated and cut to their arrays ("" when absent, or not a
+ * string). */
 typedef struct unsb_result {
     /* set by the library, anew with each request */
     uint16_t http_status;      /* 200, 404 ...; 0: there was no response */
@@ -1179,11 +1180,11 @@ typedef struct unsb_client {
     bool came;         /* and gave some of the answer */
     bool unusable;     /* the connection cannot be used for another one */
     bool delivered;    /* a part of what was asked for reached the caller */
-    uint8_t attempts; /* sent again so far; or polls in a row that did not find the job */
-    uint8_t polls;    /* of a job that is waited for */
-    uint8_t failures; /* of those polls, one after the other */
-    bool known;       /* the job was there, or the service failed: should it be gone, it is lost */
-    uint16_t ttl_s;   /* how long the program may run */
+    uint8_t attempts;  /* sent again so far; or polls in a row that did not find the job */
+    uint8_t polls;     /* of a job that is waited for */
+    uint8_t failures;  /* of those polls, one after the other */
+    bool known;        /* the job was there, or the service failed: should it be gone, it is lost */
+    uint16_t ttl_s;    /* how long the program may run */
     union {
         struct { /* while the request is measured and sent: where its writer stands */
             unsb_size offset;
